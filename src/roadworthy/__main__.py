@@ -1,0 +1,122 @@
+"""``python -m roadworthy COMMAND``: the commands behind dvc.yaml and the Makefile.
+
+Exit codes: 0 success (``readiness``: go), 1 failure (``readiness``: no-go or unknown), 2 user
+error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from roadworthy.errors import UserError
+
+
+def use_own_source() -> None:
+    """Start again with src/ of the project that holds the working directory, if need be.
+
+    In ``dvc exp run --temp`` and ``--queue`` the working directory is a checkout of the experiment,
+    while an editable install points at the main workspace: an experiment must run its own code.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        source = folder / "src"
+        if (folder / "dvc.yaml").exists() and (source / "roadworthy" / "__main__.py").exists():
+            if (
+                source.resolve() != Path(__file__).resolve().parents[1]
+                and "ROADWORTHY_SOURCE" not in os.environ
+            ):
+                path = os.pathsep.join(
+                    filter(None, [str(source), os.environ.get("PYTHONPATH", "")])
+                )
+                environment = os.environ | {"PYTHONPATH": path, "ROADWORTHY_SOURCE": str(source)}
+                os.execve(
+                    sys.executable, [sys.executable, "-m", "roadworthy", *sys.argv[1:]], environment
+                )
+            return
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m roadworthy", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+    config = commands.add_parser("config", help="compose conf/ into params.yaml")
+    config.add_argument(
+        "--check", action="store_true", help="only compare; exit code 1 if they differ"
+    )
+    config.add_argument("overrides", nargs="*", help="Hydra overrides, e.g. data=banking77")
+    commands.add_parser("code", help="freeze the notebooks' code")
+    run = commands.add_parser("run", help="run one stage's notebook")
+    run.add_argument("stage")
+    commands.add_parser("timings", help="measure latency and throughput on this machine")
+    commands.add_parser("readiness", help="print the verdict; exit code 0 go, 1 no-go or unknown")
+    commands.add_parser("report", help="HTML of the executed notebooks, in reports/html/")
+    readme = commands.add_parser("readme", help="regenerate the README's results table")
+    readme.add_argument(
+        "--check", action="store_true", help="only compare; exit code 1 if they differ"
+    )
+    demo = commands.add_parser("demo", help="the demo page over the trained model")
+    demo.add_argument("--port", type=int, default=7860)
+    return top
+
+
+def dispatch(options: argparse.Namespace) -> int:
+    """Run one command; modules are imported when needed, so that each command starts fast."""
+    match options.command:
+        case "config":
+            from roadworthy.config import refresh
+
+            message, code = refresh(options.overrides, options.check)
+            print(message)
+            return code
+        case "code":
+            from roadworthy.code import freeze
+
+            print(freeze())
+        case "run":
+            from roadworthy import notebooks
+
+            return notebooks.run(options.stage)
+        case "timings":
+            from roadworthy import timings
+
+            print(timings.measure())
+        case "readiness":
+            from roadworthy import readiness
+
+            message, code = readiness.verdict()
+            print(message)
+            return code
+        case "report":
+            from roadworthy import html
+
+            print(html.write())
+        case "readme":
+            from roadworthy import readme
+
+            message, code = readme.refresh(options.check)
+            print(message)
+            return code
+        case "demo":
+            from roadworthy import demo
+
+            demo.serve(options.port)
+    return 0
+
+
+def main() -> int:
+    """Entry point: a user error is one message and exit code 2, never a traceback."""
+    use_own_source()
+    try:
+        return dispatch(parser().parse_args())
+    except UserError as error:
+        print(f"roadworthy: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Stage ``baseline``: what would simple methods score?
+
+Every architecture of conf/baseline is fitted on the rows that ``clean`` kept and gives one
+predictions frame of the same shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from roadworthy.errors import UserError
+from roadworthy.models import ARCHITECTURES, Architecture, Embed, Labelled
+from roadworthy.models.architecture import predictions_frame
+from roadworthy.settings import Baseline
+
+
+def build(name: str, settings: Baseline, embed: Embed, seed: int) -> Architecture:
+    """An unfitted architecture by name."""
+    if name not in ARCHITECTURES:
+        raise UserError(
+            f"baseline.architectures: '{name}' is unknown; there are {', '.join(ARCHITECTURES)}"
+        )
+    return ARCHITECTURES[name](settings, embed, seed)
+
+
+def fit_all(
+    train: Labelled,
+    messages: pd.DataFrame,
+    labels: list[str],
+    settings: Baseline,
+    embed: Embed,
+    seed: int,
+) -> Iterator[tuple[str, Architecture, pd.DataFrame]]:
+    """Name, fitted architecture and predictions frame, one architecture after the other.
+
+    Args:
+        train: the training rows.
+        messages: validation and test rows with ``id, text, split, label``.
+        labels: class names, sorted.
+        settings: which architectures, and their hyperparameters.
+        embed: gives vectors for the texts of ``train`` and ``messages``.
+        seed: of everything random.
+
+    """
+    texts = messages["text"].tolist()
+    for name in tqdm(settings.architectures, desc="baselines", unit="architecture"):
+        model = build(name, settings, embed, seed)
+        model.fit(train)
+        yield name, model, predictions_frame(messages, labels, model.predict_proba(texts))

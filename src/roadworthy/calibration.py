@@ -1,0 +1,178 @@
+"""Whether a model's confidence can be believed, and what may be automated at a given risk.
+
+Arrays in, numbers and frames out. ``confidence`` is always the top probability of a row (0-1),
+``correct`` whether the predicted class is the label. What is fitted is fitted on validation rows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.metrics import roc_auc_score
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Codes = NDArray[np.int64]
+
+SMALLEST = 1e-7
+"""Probabilities are clipped here before the logarithm: about what float32 resolves next to 1."""
+COLDEST, HOTTEST = 0.01, 100.0
+DRAWS = 200
+KEEP = 0.95
+
+
+def log_tempered(probabilities: Floats, temperature: float) -> Floats:
+    """Log of softmax(log p / T), shape (rows, classes); zeros are clipped, never infinite."""
+    logits = np.log(np.clip(probabilities.astype(np.float64), SMALLEST, 1.0))
+    return np.asarray(log_softmax(logits / temperature, axis=1), dtype=np.float64)
+
+
+def fit_temperature(probabilities: Floats, truth: Codes) -> float:
+    """The T in [0.01, 100] with the lowest negative log-likelihood (Guo et al. 2017, section 4.2).
+
+    The likelihood is concave in 1/T, so the bounded search on log T finds the one optimum.
+    ``truth`` holds class numbers.
+    """
+    rows = np.arange(len(truth))
+
+    def loss(log_temperature: float) -> float:
+        scores = log_tempered(probabilities, math.exp(log_temperature))
+        return float(-scores[rows, truth].mean())
+
+    bounds = (math.log(COLDEST), math.log(HOTTEST))
+    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-5})
+    return math.exp(float(found.x))
+
+
+def top(probabilities: Floats, temperature: float) -> Floats:
+    """Confidence after temperature scaling, one number a row."""
+    best = log_tempered(probabilities, temperature).max(axis=1)
+    return np.asarray(np.exp(best), dtype=np.float64)
+
+
+def _bin(confidence: Floats, bins: int) -> Codes:
+    """Number of the equal-width bin, closed on the right: (0, 1/bins], (1/bins, 2/bins] …."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+
+
+def reliability(confidence: Floats, correct: Flags, bins: int) -> pd.DataFrame:
+    """One line for each bin that holds rows: ``low, high, rows, confidence, accuracy``."""
+    frame = pd.DataFrame({"confidence": confidence, "correct": correct})
+    table = frame.groupby(_bin(confidence, bins)).agg(
+        rows=("correct", "size"), confidence=("confidence", "mean"), accuracy=("correct", "mean")
+    )
+    edges = table.index.to_numpy()
+    table.insert(0, "low", edges / bins)
+    table.insert(1, "high", (edges + 1) / bins)
+    return table.reset_index(drop=True)
+
+
+def calibration_error(confidence: Floats, correct: Flags, bins: int) -> float:
+    """Expected calibration error, 0-1 (Naeini et al. 2015): the bins' gaps, weighted by rows."""
+    table = reliability(confidence, correct, bins)
+    gaps = (table["accuracy"] - table["confidence"]).abs()
+    return float((gaps * table["rows"]).sum() / len(confidence))
+
+
+def perfect_error(confidence: Floats, bins: int, seed: int) -> float:
+    """Mean calibration error of a model that is right exactly as often as it says.
+
+    Not zero: chance alone opens gaps in finite bins. Mean of 200 draws of Bernoulli(confidence).
+    """
+    generator = np.random.default_rng(seed)
+    member = np.eye(bins)[_bin(confidence, bins)]
+    hits = (generator.random((DRAWS, len(confidence))) < confidence).astype(np.float64)
+    gaps = np.abs((hits - confidence) @ member)
+    return float(gaps.sum(axis=1).mean() / len(confidence))
+
+
+def risk_coverage(confidence: Floats, correct: Flags) -> pd.DataFrame:
+    """Error rate at or above each threshold: ``threshold, coverage, risk``, strictest first.
+
+    Rows of equal confidence are accepted together: no threshold can tell them apart.
+    """
+    frame = pd.DataFrame({"threshold": confidence, "wrong": ~correct})
+    steps = frame.groupby("threshold")["wrong"].agg(["size", "sum"])[::-1].cumsum()
+    return pd.DataFrame(
+        {
+            "threshold": steps.index.to_numpy(),
+            "coverage": steps["size"].to_numpy() / len(frame),
+            "risk": (steps["sum"] / steps["size"]).to_numpy(),
+        }
+    )
+
+
+def area(confidence: Floats, correct: Flags) -> float:
+    """Area under the risk-coverage curve, 0-1, lower is better (Geifman and El-Yaniv 2017).
+
+    The mean risk over the n coverages 1/n … 1; ties in confidence count with their expected order.
+    """
+    frame = pd.DataFrame({"confidence": confidence, "wrong": (~correct).astype(float)})
+    expected = frame.groupby("confidence")["wrong"].transform("mean").to_numpy()
+    wrong = expected[np.argsort(-confidence, kind="stable")].cumsum()
+    return float((wrong / np.arange(1, len(wrong) + 1)).mean())
+
+
+def threshold_for(confidence: Floats, correct: Flags, target_risk: float) -> float | None:
+    """The smallest threshold whose accepted rows have an error rate of at most ``target_risk``.
+
+    Rounded down to six decimals, as it is recorded: what is judged is what will be used.
+    None when no threshold keeps the promise.
+    """
+    curve = risk_coverage(confidence, correct)
+    kept = curve.loc[curve["risk"] <= target_risk, "threshold"]
+    return math.floor(float(kept.min()) * 1e6) / 1e6 if len(kept) else None
+
+
+@dataclass(frozen=True)
+class Selective:
+    """What happens if messages at or above ``threshold`` are automated; no risk if none are."""
+
+    threshold: float | None
+    coverage: float
+    risk: float | None
+    target_risk: float
+
+
+def selective(
+    threshold: float | None, confidence: Floats, correct: Flags, target_risk: float
+) -> Selective:
+    """Coverage and error rate of a threshold fixed elsewhere; without one nothing is automated."""
+    accepted = np.zeros(len(confidence), bool) if threshold is None else confidence >= threshold
+    risk = float((~correct[accepted]).mean()) if accepted.any() else None
+    return Selective(threshold, float(accepted.mean()), risk, target_risk)
+
+
+@dataclass(frozen=True)
+class OutOfScope:
+    """Whether confidence tells messages of no known class from the others (all 0-1)."""
+
+    auroc: float
+    recall: float
+    """Share of out-of-scope rows below the threshold."""
+    kept: float
+    """Share of in-scope rows at or above it."""
+    n: int
+
+
+def out_of_scope(validation: Floats, inside: Floats, outside: Floats) -> OutOfScope | None:
+    """Judge confidences of test rows in and out of scope; None where no row is out of scope.
+
+    The threshold is the highest that keeps at least 95 % of the in-scope ``validation`` rows.
+    """
+    if len(outside) == 0:
+        return None
+    threshold = float(np.quantile(validation, 1 - KEEP, method="lower"))
+    known = np.repeat([1, 0], [len(inside), len(outside)])
+    return OutOfScope(
+        auroc=float(roc_auc_score(known, np.concatenate([inside, outside]))),
+        recall=float((outside < threshold).mean()),
+        kept=float((inside >= threshold).mean()),
+        n=len(outside),
+    )

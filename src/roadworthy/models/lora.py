@@ -1,0 +1,184 @@
+"""A small transformer with low-rank adapters and a cosine head: network, files on disk, inference.
+
+LoRA: Hu et al. 2021, by peft. The head compares the sentence vector with one vector per class by
+cosine; the class vectors start at the centroids of the frozen embeddings, so that training begins
+from a nearest-centroid classifier.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from roadworthy.data import sha256
+from roadworthy.errors import UserError
+from roadworthy.models.architecture import load_arrays, save_arrays, softmax
+from roadworthy.models.encoder import by_length, device, load_transformer, mean_pool, model_folder
+from roadworthy.settings import Encoder, Lora
+
+
+class IntentNetwork(nn.Module):
+    """Transformer, mean pooling, cosine head."""
+
+    def __init__(self, transformer: Any, prototypes: torch.Tensor, scale: float) -> None:  # noqa: ANN401
+        """``prototypes`` has shape (classes, d); ``scale`` turns cosines into logits."""
+        super().__init__()
+        self.transformer = transformer
+        self.prototypes = nn.Parameter(prototypes.clone())
+        self.scale = scale
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Logits of shape (batch, classes), each in [-scale, scale]."""
+        hidden = self.transformer(
+            input_ids=input_ids, attention_mask=attention_mask
+        ).last_hidden_state
+        classes = nn.functional.normalize(self.prototypes, dim=-1)
+        logits: torch.Tensor = self.scale * mean_pool(hidden, attention_mask) @ classes.T
+        return logits
+
+
+def centroids(vectors: NDArray[np.float32], y: NDArray[np.int64], n_classes: int) -> torch.Tensor:
+    """Mean vector of each class, unit length, shape (n_classes, d)."""
+    means = np.stack([vectors[y == label].mean(axis=0) for label in range(n_classes)])
+    return nn.functional.normalize(torch.from_numpy(means.astype(np.float32)), dim=-1)
+
+
+def fresh_network(
+    encoder: Encoder, lora: Lora, prototypes: torch.Tensor, scale: float, seed: int
+) -> tuple[IntentNetwork, Any]:
+    """An untrained network and its tokenizer: the pinned encoder, frozen, with adapters at zero.
+
+    Args:
+        encoder: which encoder, and torch's thread count.
+        lora: rank, scale, dropout and the layers that get adapters.
+        prototypes: class vectors to start from, shape (classes, d).
+        scale: cosines to logits.
+        seed: of the adapters' random half.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    torch.set_num_threads(encoder.threads)
+    torch.manual_seed(seed)
+    tokenizer, transformer = load_transformer(model_folder(encoder))
+    targets = list(lora.target_modules)
+    config = LoraConfig(
+        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets
+    )
+    adapted = get_peft_model(transformer, config)
+    adapted.peft_config[
+        "default"
+    ].base_model_name_or_path = encoder.package  # not a path of this machine
+    return IntentNetwork(adapted, prototypes, scale), tokenizer
+
+
+def save_adapter(network: IntentNetwork, folder: Path) -> None:
+    """Adapter and class vectors alone: a few MB, without the frozen base."""
+    network.transformer.save_pretrained(str(folder), save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty card
+    save_arrays(folder / "head.safetensors", prototypes=network.prototypes.detach().cpu().numpy())
+
+
+def save_merged(
+    network: IntentNetwork,
+    tokenizer: Any,  # noqa: ANN401
+    labels: Sequence[str],
+    max_length: int,
+    folder: Path,
+) -> None:
+    """One self-contained model folder, adapters merged into the weights.
+
+    Hashes of its files in model.json.
+
+    Merging changes the network in place.
+    """
+    network.transformer = network.transformer.merge_and_unload()
+    network.transformer.save_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))
+    save_arrays(folder / "head.safetensors", prototypes=network.prototypes.detach().cpu().numpy())
+    hashes = {path.name: sha256(path) for path in sorted(folder.glob("*.safetensors"))}
+    content = {
+        "labels": list(labels),
+        "scale": network.scale,
+        "max_length": max_length,
+        "sha256": hashes,
+    }
+    (folder / "model.json").write_text(
+        json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+class LoraClassifier:
+    """The merged model as read from disk: texts in, class probabilities out."""
+
+    def __init__(self, folder: Path, settings: Encoder) -> None:
+        """Load a folder that ``save_merged`` wrote.
+
+        Raises:
+            UserError: a file is missing or its content is not what was saved.
+
+        """
+        try:
+            about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+            damaged = [
+                name for name, digest in about["sha256"].items() if sha256(folder / name) != digest
+            ]
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(
+                f"{folder} holds no complete model ({error}): run `dvc repro finetune`"
+            ) from error
+        if damaged:
+            raise UserError(
+                f"{folder / damaged[0]} was changed or damaged since it was saved: `dvc checkout`"
+            )
+        torch.set_num_threads(settings.threads)
+        self.labels: list[str] = about["labels"]
+        self.max_length, self.batch_size = int(about["max_length"]), settings.batch_size
+        self.device = device(settings)
+        self.tokenizer, transformer = load_transformer(folder)
+        prototypes = torch.from_numpy(load_arrays(folder / "head.safetensors")["prototypes"])
+        self.network = (
+            IntentNetwork(transformer, prototypes, float(about["scale"])).to(self.device).eval()
+        )
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Logits of shape (n, classes)."""
+        return predict_logits(self.network, self.tokenizer, texts, self.max_length, self.batch_size)
+
+    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Class probabilities of shape (n, classes)."""
+        return softmax(self.logits(texts))
+
+
+def predict_logits(
+    network: IntentNetwork,
+    tokenizer: Any,  # noqa: ANN401
+    texts: Sequence[str],
+    max_length: int,
+    batch_size: int,
+) -> NDArray[np.float32]:
+    """Logits of shape (n, classes), batched by length, in the order of ``texts``."""
+    from tqdm.auto import tqdm
+
+    tokens = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+    out = np.zeros((len(texts), len(network.prototypes)), dtype=np.float32)
+    network.eval()
+    batches = by_length([len(ids) for ids in tokens], batch_size)
+    with torch.inference_mode():
+        for batch in (
+            tqdm(batches, desc="predict", unit="batch", leave=False)
+            if len(batches) > 4
+            else batches
+        ):
+            padded = tokenizer.pad({"input_ids": [tokens[i] for i in batch]}, return_tensors="pt")
+            padded = padded.to(network.prototypes.device)
+            out[batch] = (
+                network(padded["input_ids"], padded["attention_mask"]).float().cpu().numpy()
+            )
+    return out

@@ -1,0 +1,54 @@
+"""Word and character TF-IDF with a linear support vector machine: the classical baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.svm import LinearSVC
+
+from roadworthy.models.architecture import Architecture, Labelled, softmax
+from roadworthy.models.estimator import load_estimator, save_estimator
+
+
+def features() -> FeatureUnion:
+    """Word 1-2-grams and character 2-5-grams inside words; sublinear term frequency."""
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32)
+    characters = TfidfVectorizer(
+        analyzer="char_wb",
+        ngram_range=(2, 5),
+        min_df=2,
+        max_features=60_000,
+        sublinear_tf=True,
+        dtype=np.float32,
+    )
+    return FeatureUnion([("words", words), ("characters", characters)])
+
+
+class Tfidf(Architecture):
+    """One-against-rest margins, turned into probabilities by a softmax.
+
+    The temperature is fitted in ``evaluate``.
+    """
+
+    def fit(self, train: Labelled) -> None:
+        self.pipeline: Pipeline = make_pipeline(
+            features(), LinearSVC(C=self.settings.tfidf.C, random_state=self.seed)
+        )
+        self.pipeline.fit(train.texts, train.y)
+
+    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        margins = np.asarray(self.pipeline.decision_function(texts))
+        if margins.ndim == 1:  # two classes: scikit-learn gives one margin
+            margins = np.column_stack([-margins, margins])
+        return softmax(4.0 * margins)
+
+    def save(self, folder: Path) -> None:
+        save_estimator(folder / "pipeline.skops", self.pipeline)
+
+    def load(self, folder: Path) -> None:
+        self.pipeline = load_estimator(folder / "pipeline.skops")

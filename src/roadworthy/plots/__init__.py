@@ -1,0 +1,1 @@
+"""Figures: one module per stage word, one function per figure; nothing is saved here."""

@@ -1,0 +1,41 @@
+"""Figures of the stage ``clean``."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from roadworthy.plots.style import BLUE, GREY, ORANGE, RED, canvas
+
+
+def scores(issues: pd.DataFrame) -> Figure:
+    """Histogram of label scores, flagged rows on top of the rest."""
+    figure, (axis,) = canvas()
+    flagged = issues["is_label_issue"].to_numpy(dtype=bool)
+    edges = np.linspace(0, 1, 41)
+    parts = [issues["label_score"][~flagged], issues["label_score"][flagged]]
+    axis.hist(
+        parts, bins=list(edges), stacked=True, color=[GREY, RED], label=["not flagged", "flagged"]
+    )
+    axis.set(xlabel="label score (normalised margin; low = label doubted)", ylabel="training rows")
+    axis.legend(frameon=False)
+    return figure
+
+
+def arms(table: pd.DataFrame) -> Figure:
+    """Gain of each arm on validation with its interval; zero is no cleaning."""
+    figure, (axis,) = canvas(height=2.4)
+    position = np.arange(len(table))[::-1]
+    gain = 100 * table["gain"].to_numpy()
+    error = np.vstack(
+        [gain - 100 * table["gain_low"].to_numpy(), 100 * table["gain_high"].to_numpy() - gain]
+    )
+    axis.axvline(0, color=GREY, linewidth=1)
+    axis.errorbar(
+        gain, position, xerr=np.maximum(error, 0), fmt="o", color=BLUE, ecolor=ORANGE, capsize=4
+    )
+    axis.set_yticks(position, list(table["name"]))
+    axis.set(xlabel="validation accuracy minus that without cleaning, points (95 % interval)")
+    axis.set_ylim(-0.6, len(table) - 0.4)
+    return figure

@@ -1,0 +1,118 @@
+"""The README's results table, made from the records: ``python -m roadworthy readme [--check]``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from roadworthy import store
+from roadworthy.config import root
+from roadworthy.errors import UserError
+from roadworthy.markdown import find, interval, rows, text
+
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
+
+
+def _ranked(models: dict[str, Any]) -> list[str]:
+    """Names by test accuracy, best first; equals and unmeasured ones by name, the latter last."""
+    values = {name: find(entry, "accuracy.value") for name, entry in models.items()}
+    return sorted(models, key=lambda name: (values[name] is None, -(values[name] or 0.0), name))
+
+
+def _line(
+    evaluate: dict[str, Any], cost: dict[str, Any], readiness: dict[str, Any], data: dict[str, Any]
+) -> str:
+    """Say below the table what the verdict is and what the numbers hold for."""
+    reasons = find(readiness, "reasons")
+    because = f" because of {text(reasons)}" if reasons else ""
+    counts = find(evaluate, "rows") or {}
+    machine = f"{text(find(cost, 'machine.cpu'))}, {text(find(cost, 'machine.cores'))} cores"
+    return (
+        f"Verdict: **{text(find(readiness, 'verdict'))}**{because}. Data: "
+        f"{text(find(data, 'title') or find(data, 'name'))}, {text(find(counts, 'test'))} test and "
+        f"{text(find(counts, 'validation'))} validation messages. Made by `make repro`; "
+        f"{text(find(cost, 'volume'))} messages a month at prices of "
+        f"{text(find(cost, 'prices_as_of'))}; latency measured on {machine}."
+    )
+
+
+def block(
+    evaluate: dict[str, Any], cost: dict[str, Any], readiness: dict[str, Any], data: dict[str, Any]
+) -> str:
+    """Render what stands between the markers: one table, one paragraph.
+
+    ``data`` is the section of params.yaml that the run used.
+    """
+    currency = text(find(cost, "currency"))
+    header = ["model", "test accuracy (interval)", "macro-F1", "ECE, calibrated", "p95 latency, ms"]
+    header += [f"{currency} a month", f"{currency} per 1,000"]
+    cells = []
+    for name in _ranked(evaluate["models"]):
+        entry, money = evaluate["models"][name], find(cost, f"models.{name}")
+        cells.append(
+            [
+                f"`{name}`",
+                interval(find(entry, "accuracy")),
+                *(
+                    text(value if value is None else round(value, 3))
+                    for value in (find(entry, "macro_f1.value"), find(entry, "ece_after"))
+                ),
+                *(
+                    text(value if value is None else round(value, 2))
+                    for value in (
+                        find(money, "latency_ms_p95"),
+                        find(money, "monthly.total"),
+                        find(money, "per_1000"),
+                    )
+                ),
+            ]
+        )
+    return "\n".join([BEGIN, *rows(header, cells), "", _line(evaluate, cost, readiness, data), END])
+
+
+def replaced(page: str, new: str) -> str:
+    """Put ``new`` where the markers and all between them stand.
+
+    Raises:
+        UserError: not exactly one pair of markers.
+
+    """
+    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
+    if len(pattern.findall(page)) != 1 or page.count(BEGIN) != 1 or page.count(END) != 1:
+        raise UserError(
+            f"README.md needs the markers {BEGIN} and {END}, once each and in this order: "
+            f"put them on lines of their own where the results table belongs"
+        )
+    return pattern.sub(lambda _: new, page)
+
+
+def _data() -> dict[str, Any]:
+    """Read the data section of params.yaml: the run's own, experiments included."""
+    path = root() / "params.yaml"
+    tree = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+    return dict(find(tree, "data") or {})
+
+
+def refresh(check: bool) -> tuple[str, int]:
+    """Rewrite README.md (or only compare it); returns the message and the exit code.
+
+    Raises:
+        UserError: README.md, its markers or one of the records is missing.
+
+    """
+    path = root() / "README.md"
+    if not path.exists():
+        raise UserError(f"README.md is missing: restore it, with {BEGIN} and {END} in it")
+    page = path.read_text(encoding="utf-8")
+    evaluate, cost, readiness = map(store.read_metrics, ("evaluate", "cost", "readiness"))
+    new = replaced(page, block(evaluate, cost, readiness, _data()))
+    if new == page:
+        return "readme: the results table is up to date", 0
+    if check:
+        return "readme: the results table differs from reports/metrics: run `make readme`", 1
+    draft = path.with_name("README.md.draft")
+    draft.write_text(new, encoding="utf-8", newline="\n")
+    draft.replace(path)
+    return "readme: results table written", 0

@@ -1,0 +1,244 @@
+"""Where things lie under artifacts/ and reports/: the only module that knows.
+
+Reads always come from the pipeline's own artifacts and reports. Writes go to a drafts folder: under
+the runner to the stage's draft, which it moves into place once the notebook has finished; by hand
+to scratch/, which git ignores, so that exploring never touches the record.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from roadworthy.config import root
+from roadworthy.data import id_hash
+from roadworthy.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DRAFT = "ROADWORTHY_DRAFT"
+SIMPLEST_FIRST = ("majority", "keyword", "tfidf", "boosted", "neighbours", "probe")
+
+
+def outputs(stage: str) -> list[str]:
+    """What a stage may write, relative to the root, in the order of publishing."""
+    return [
+        f"artifacts/{stage}",
+        f"reports/figures/{stage}",
+        f"reports/tables/{stage}",
+        *(["reports/cards"] if stage == "readiness" else []),
+        f"reports/metrics/{stage}.json",
+    ]
+
+
+def draft_folder(stage: str) -> Path:
+    """Where the runner lets a stage write until it has finished."""
+    return root() / "scratch" / "drafts" / stage
+
+
+def write_root() -> Path:
+    """The draft folder under the runner, scratch/ by hand."""
+    draft = os.environ.get(DRAFT)
+    return Path(draft) if draft else root() / "scratch"
+
+
+def publish(stage: str) -> None:
+    """Move a finished stage's draft into place, replacing what was there.
+
+    Each folder is swapped by renaming, so a killed run leaves either the old or the new one.
+    """
+    draft = draft_folder(stage)
+    for name in outputs(stage):
+        new, old = draft / name, root() / name
+        if not new.exists():
+            continue
+        old.parent.mkdir(parents=True, exist_ok=True)
+        if new.is_file():
+            new.replace(old)
+            continue
+        retired = draft / "retired" / name
+        retired.parent.mkdir(parents=True, exist_ok=True)
+        if old.exists():
+            old.replace(retired)
+        new.replace(old)
+    shutil.rmtree(draft)
+
+
+def _existing(path: str, stage: str) -> Path:
+    full = root() / path
+    if not full.exists():
+        raise UserError(f"{path} is missing: run `dvc repro {stage}` first (it makes this file)")
+    return full
+
+
+def _new(path: str) -> Path:
+    full = write_root() / path
+    full.parent.mkdir(parents=True, exist_ok=True)
+    return full
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """JSON-ready: numbers rounded to six decimals, NaN as null (missing evidence), keys as text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value
+
+
+def write_json(path: str, content: dict[str, Any]) -> Path:
+    """Write a JSON file by renaming; ``path`` is relative to the root."""
+    target = _new(path)
+    draft = target.with_name(target.name + ".draft")
+    text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
+    draft.write_text(text + "\n", encoding="utf-8")
+    draft.replace(target)
+    return target
+
+
+def read_json(path: str, stage: str) -> dict[str, Any]:
+    """A JSON file that ``stage`` makes."""
+    content = json.loads(_existing(path, stage).read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+def write_metrics(stage: str, content: dict[str, Any]) -> Path:
+    """reports/metrics/<stage>.json, the stage's record."""
+    return write_json(f"reports/metrics/{stage}.json", content)
+
+
+def read_metrics(stage: str) -> dict[str, Any]:
+    """The record of an earlier stage."""
+    return read_json(f"reports/metrics/{stage}.json", stage)
+
+
+def write_frame(stage: str, name: str, frame: pd.DataFrame) -> Path:
+    """artifacts/<stage>/<name>.parquet."""
+    target = _new(f"artifacts/{stage}/{name}.parquet")
+    frame.reset_index(drop=True).to_parquet(target)
+    return target
+
+
+def read_frame(stage: str, name: str) -> pd.DataFrame:
+    """A frame that an earlier stage wrote."""
+    return pd.read_parquet(_existing(f"artifacts/{stage}/{name}.parquet", stage))
+
+
+def read_messages() -> pd.DataFrame:
+    """The audited messages and their frozen split, checked against the recorded hash.
+
+    Columns: ``id, text, label, split, in_scope, cluster, leaked, created_at`` and the slice
+    columns; no gold label.
+    """
+    messages = read_frame("audit", "messages")
+    frozen = read_json("artifacts/audit/split.json", "audit")["test_id_sha256"]
+    check_test_ids(
+        messages.loc[messages["split"] == "test", "id"], frozen, "artifacts/audit/messages.parquet"
+    )
+    return messages
+
+
+def check_test_ids(ids: Iterable[str], frozen: str, where: str) -> None:
+    """Raise unless these ids are the frozen test set."""
+    found = id_hash(ids)
+    if found != frozen:
+        raise UserError(
+            f"the test rows in {where} are not the frozen test set (id hash {found[:12]}…, the "
+            f"audit recorded {frozen[:12]}…): run `dvc repro` to rebuild it from the audit on"
+        )
+
+
+def new_folder(stage: str, name: str) -> Path:
+    """An empty folder artifacts/<stage>/<name>/ to write a model into."""
+    folder = write_root() / "artifacts" / stage / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def folder(stage: str, name: str) -> Path:
+    """A folder that an earlier stage wrote."""
+    return _existing(f"artifacts/{stage}/{name}", stage)
+
+
+def read_predictions() -> dict[str, pd.DataFrame]:
+    """Every model's predictions frame, simplest first and the fine-tuned model last.
+
+    That order settles ties between models, so it does not depend on file names.
+    """
+    found: dict[str, pd.DataFrame] = {}
+    for stage in ("baseline", "finetune"):
+        files = sorted(folder(stage, "predictions").glob("*.parquet"))
+        if not files:
+            raise UserError(
+                f"artifacts/{stage}/predictions is empty: run `dvc repro {stage}` first"
+            )
+        found |= {path.stem: pd.read_parquet(path) for path in files}
+    known = [name for name in SIMPLEST_FIRST if name in found]
+    others = [name for name in found if name not in (*SIMPLEST_FIRST, "lora")]
+    return {name: found[name] for name in (*known, *others, "lora") if name in found}
+
+
+def write_csv(stage: str, name: str, frame: pd.DataFrame, index: bool = False) -> Path:
+    """reports/tables/<stage>/<name>.csv, a table for people (floats with four decimals).
+
+    Text that a spreadsheet would run as a formula is defused with a leading apostrophe.
+    """
+    target = _new(f"reports/tables/{stage}/{name}.csv")
+    safe = frame.copy()
+    for column in safe.columns:
+        if not pd.api.types.is_numeric_dtype(safe[column]):
+            safe[column] = safe[column].map(_defused)
+    safe.to_csv(target, index=index, float_format="%.4f", lineterminator="\n")
+    return target
+
+
+def _defused(cell: Any) -> Any:  # noqa: ANN401
+    return (
+        f"'{cell}" if isinstance(cell, str) and cell.lstrip()[:1] in ("=", "+", "-", "@") else cell
+    )
+
+
+def write_figure(stage: str, name: str, figure: Figure) -> Path:
+    """reports/figures/<stage>/<name>.png, byte-stable on one machine."""
+    target = _new(f"reports/figures/{stage}/{name}.png")
+    figure.savefig(target, dpi=110, metadata={"Software": None})
+    return target
+
+
+def write_text(path: str, text: str) -> Path:
+    """A text file for people, relative to the root."""
+    target = _new(path)
+    target.write_text(text, encoding="utf-8", newline="\n")
+    return target
+
+
+def write_embeddings(stage: str, vectors: NDArray[np.float32]) -> Path:
+    """artifacts/<stage>/embeddings.safetensors: one row per row of messages.parquet."""
+    target = _new(f"artifacts/{stage}/embeddings.safetensors")
+    save_file({"embeddings": np.ascontiguousarray(vectors)}, target)
+    return target
+
+
+def read_embeddings(stage: str) -> NDArray[np.float32]:
+    """Sentence vectors, shape (messages, d)."""
+    vectors: NDArray[np.float32] = load_file(
+        _existing(f"artifacts/{stage}/embeddings.safetensors", stage)
+    )["embeddings"]
+    return vectors

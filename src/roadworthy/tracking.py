@@ -1,0 +1,115 @@
+"""Runs mirrored to Weights & Biases: the only importer of wandb.
+
+Offline unless asked otherwise, never prompting, never in the way: the record of truth is the JSON
+under reports/. Group = experiment, job type = stage. Look at runs without a server: ``wandb leet
+wandb/``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from roadworthy import store
+from roadworthy.config import compose, flat, root, validate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
+
+
+class Run:
+    """What a stage logs: metrics, tables and figures. Without wandb every method is a no-op."""
+
+    def __init__(self, backend: Any = None) -> None:  # noqa: ANN401 - wandb's Run, or nothing
+        self._backend = backend
+
+    def metrics(self, content: dict[str, Any]) -> None:
+        """Numbers of a (nested) record, into the run's summary."""
+        if self._backend is not None:
+            numbers = {key: value for key, value in flat(content) if isinstance(value, int | float)}
+            self._backend.summary.update(numbers)
+
+    def step(self, values: dict[str, float]) -> None:
+        """One point of a learning curve."""
+        if self._backend is not None:
+            self._backend.log(values)
+
+    def table(self, name: str, frame: pd.DataFrame) -> None:
+        """A table, as shown in the notebook."""
+        if self._backend is not None:
+            import wandb
+
+            shown = frame.reset_index() if frame.index.name else frame
+            self._backend.log({name: wandb.Table(dataframe=shown.astype(str).rename(columns=str))})
+
+    def figure(self, name: str, figure: Figure) -> None:
+        """A figure, as shown in the notebook."""
+        if self._backend is not None:
+            import wandb
+
+            self._backend.log({name: wandb.Image(figure)})
+
+
+def mode() -> str:
+    """WANDB_MODE where it is set, else track.mode: offline, online or disabled.
+
+    Online without a key would prompt or fail, so it falls back to offline, with a warning.
+    """
+    asked = os.environ.get("WANDB_MODE") or str(validate(compose())["track"]["mode"])
+    if (
+        asked == "online"
+        and not os.environ.get("WANDB_API_KEY")
+        and not (Path.home() / ".netrc").exists()
+    ):
+        log.warning("W&B: no API key (WANDB_API_KEY or `wandb login`): tracking offline")
+        return "offline"
+    return asked
+
+
+def _begin(stage: str, settings: dict[str, Any], chosen: str) -> Run:
+    os.environ.setdefault("WANDB_SILENT", "true")
+    import wandb
+
+    experiment = os.environ.get("DVC_EXP_NAME") or (
+        "repro" if os.environ.get(store.DRAFT) else "by-hand"
+    )
+    try:
+        backend = wandb.init(
+            mode=chosen,  # type: ignore[arg-type]
+            project=os.environ.get("WANDB_PROJECT", "roadworthy"),
+            # DVC_ROOT outlives the temporary checkout of `dvc exp run --temp`.
+            dir=os.environ.get("DVC_ROOT", str(root())),
+            group=experiment,
+            job_type=stage,
+            name=f"{experiment}-{stage}",
+            config=settings,
+            settings=wandb.Settings(
+                console="off", x_disable_stats=True, save_code=False, disable_git=False
+            ),
+        )
+    except (wandb.Error, OSError) as error:
+        log.warning("W&B: not tracking this run (%s)", error)
+        return Run()
+    return Run(backend)
+
+
+@contextmanager
+def run(stage: str, **settings: Any) -> Iterator[Run]:  # noqa: ANN401 - sections are mappings or numbers
+    """A tracked run of one stage; finished on leaving the block, also after an error."""
+    chosen = mode()
+    tracked = Run() if chosen == "disabled" else _begin(stage, settings, chosen)
+    failed = True
+    try:
+        yield tracked
+        failed = False
+    finally:
+        if tracked._backend is not None:
+            tracked._backend.finish(exit_code=int(failed))

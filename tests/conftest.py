@@ -1,0 +1,57 @@
+"""What every test gets: the project's folder to work in, a clean environment, no network."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything loads torch: spinning threads starve each other on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+ROOT = Path(__file__).resolve().parents[1]
+PREFIXES = ("ROADWORTHY_", "DVC_", "WANDB_")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No variable of the project leaks in, and none that the code under test sets leaks out."""
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(PREFIXES):
+            del os.environ[name]
+    os.environ["WANDB_MODE"] = "disabled"
+    monkeypatch.chdir(ROOT)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets reach this machine only."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if self.family != socket.AF_UNIX and not str(address).startswith(
+            ("('127.", "('localhost", "('::1")
+        ):
+            raise AssertionError(f"a test tried to reach {address}")
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project in a temporary folder, which is also the working directory."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "dvc.yaml").write_text("stages: {}\n")
+    monkeypatch.chdir(folder)
+    return folder

@@ -1,0 +1,117 @@
+"""The audit's checks: one shape, each planted fault found, clean data left in peace."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from roadworthy import audit, duplicates
+from roadworthy.settings import Audit, Split
+from roadworthy.split import freeze
+
+SETTINGS = Audit(as_of="2026-03-31", tail_rows=3, length_edges=[8, 20])
+PARCEL = "my parcel was due on monday and it still has not come"
+ROWS = [
+    ("refund", "train", PARCEL),
+    ("refund", "train", "Please send back my money for the broken lamp"),
+    ("refund", "train", "how long until the refund is on my card"),
+    ("track", "train", "where is it"),
+    ("track", "train", "help"),
+    ("refund", "validation", "i was told the money would come back by now"),
+    ("track", "test", PARCEL.upper() + "!"),
+    ("track", "test", "so " * 30 + "late"),
+    ("oos", "test", "what is the weather like over there"),
+]
+
+
+def run(rows: list[tuple[str, str, str]]) -> tuple[pd.DataFrame, audit.Issues, dict]:
+    frame = pd.DataFrame(rows, columns=["label", "split", "text"])
+    frame["id"] = [f"m{number}" for number in range(len(frame))]
+    frame = frame.assign(in_scope=frame["label"] != "oos", file="x.csv", row="1", created_at=pd.NaT)
+    found = duplicates.find(frame["text"])
+    frozen = freeze(frame, found.rows["cluster"], Split())
+    messages = audit.annotate(frame, found.rows["cluster"], frozen.split, SETTINGS)
+    issues = audit.find_issues(messages, found, SETTINGS)
+    record = audit.record(messages, found, issues, frozen.record(messages, []), SETTINGS)
+    return messages, issues, record
+
+
+def flagged(issues: audit.Issues, check: str) -> list[str]:
+    return issues.frame.loc[issues.frame[f"is_{check}"], "id"].tolist()
+
+
+def test_every_check_has_the_one_shape():
+    _, issues, _ = run(ROWS)
+    frame, summary = issues.frame, issues.summary
+    assert summary.index.tolist() == [
+        "exact_duplicate",
+        "near_duplicate",
+        "conflicting_label",
+        "leaked",
+        "short_text",
+        "long_text",
+        "rare_class",
+    ]
+    assert frame.columns.tolist()[0] == "id"
+    assert set(issues.info) == set(summary.index)
+    for check in summary.index:
+        flag, score = frame[f"is_{check}"], frame[f"{check}_score"]
+        assert flag.dtype == bool
+        assert score.between(0, 1).all()
+        assert (score[~flag] == 1).all() or score[~flag].min() > score[flag].max()
+        assert summary.loc[check, "rows"] == flag.sum()
+        assert summary.loc[check, "share"] == pytest.approx(flag.mean())
+
+
+def test_each_planted_fault_is_found():
+    messages, issues, _ = run(ROWS)
+    assert flagged(issues, "exact_duplicate") == ["m0", "m6"]
+    assert flagged(issues, "near_duplicate") == []
+    assert flagged(issues, "conflicting_label") == ["m0", "m6"]
+    assert flagged(issues, "leaked") == ["m6"]
+    assert flagged(issues, "short_text") == ["m4"]
+    assert flagged(issues, "long_text") == ["m7"]
+    assert flagged(issues, "rare_class") == ["m3", "m4", "m6", "m7"]
+    assert issues.info["rare_class"]["classes"] == ["track"]
+    assert messages["leaked"].sum() == 1
+    assert {"file", "row", "gold"}.isdisjoint(messages.columns)
+
+
+def test_a_clean_data_set_raises_no_flag():
+    places = ["london", "paris", "rome", "madrid", "vienna", "lisbon", "oslo", "athens"]
+    rows = [("refund", "train", f"i sent the shoes back from {place}") for place in places[:4]]
+    rows += [("track", "train", f"the van was last seen near {place}") for place in places[4:]]
+    rows += [("track", "validation", "no news"), ("refund", "test", "money please")]
+    _, issues, record = run(rows)
+    assert issues.summary["rows"].sum() == 0
+    assert (issues.frame.filter(like="_score") == 1).all(axis=None)
+    assert record["leakage"] == {"validation": 0, "test": 0, "test_share": 0}
+
+
+def test_near_duplicates_across_splits_leak():
+    rows = [*ROWS[:6], ("refund", "test", PARCEL + " yet")]
+    _, issues, record = run(rows)
+    assert flagged(issues, "near_duplicate") == ["m0", "m6"]
+    assert flagged(issues, "leaked") == ["m6"]
+    assert flagged(issues, "conflicting_label") == []
+    assert record["leakage"] == {"validation": 0, "test": 1, "test_share": 1.0}
+
+
+def test_the_record():
+    _, _, record = run(ROWS)
+    assert record["rows"] == 9
+    assert record["classes"] == 2
+    assert record["out_of_scope_rows"] == 1
+    assert record["duplicates"] == {"exact_rows": 2, "near_rows": 0, "clusters": 1}
+    assert record["conflicting_clusters"] == 1
+    assert record["leakage"] == {"validation": 0, "test": 1, "test_share": pytest.approx(1 / 3)}
+    assert record["balance"] == {
+        "largest": 3,
+        "smallest": 2,
+        "ratio": 1.5,
+        "tail_classes": 1,
+        "tail_share": pytest.approx(2 / 5),
+    }
+    assert record["length"]["max_words"] == 31
+    assert record["split"]["brought"] is True
+    assert (record["split"]["train"], record["split"]["test"]) == (5, 3)

@@ -1,0 +1,129 @@
+"""Calibration held against hand-computed values and planted truths."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from roadworthy.calibration import (
+    area,
+    calibration_error,
+    fit_temperature,
+    log_tempered,
+    out_of_scope,
+    perfect_error,
+    reliability,
+    risk_coverage,
+    selective,
+    threshold_for,
+    top,
+)
+
+
+def drawn(rows: int, classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities and labels that are drawn from them: perfectly calibrated."""
+    generator = np.random.default_rng(seed)
+    probabilities = generator.dirichlet(np.full(classes, 0.4), rows)
+    cut = generator.random((rows, 1))
+    return probabilities, np.minimum((probabilities.cumsum(axis=1) < cut).sum(axis=1), classes - 1)
+
+
+def test_calibration_error_of_four_rows_by_hand():
+    confidence = np.array([0.95, 0.85, 0.65, 0.35])
+    correct = np.array([True, False, True, False])
+    # Bin (0, .5]: 0.35 and wrong, gap .35. Bin (.5, 1]: mean .81667, 2/3 right, gap .15.
+    assert calibration_error(confidence, correct, 2) == pytest.approx(0.25 * 0.35 + 0.75 * 0.15)
+    # Ten bins: every row alone.
+    alone = (0.05 + 0.85 + 0.35 + 0.35) / 4
+    assert calibration_error(confidence, correct, 10) == pytest.approx(alone)
+
+
+def test_bins_are_closed_on_the_right_and_certainty_has_one():
+    table = reliability(np.array([0.5, 1.0, 0.51, 0.0]), np.array([True] * 4), 2)
+    assert table["rows"].tolist() == [2, 2]
+    assert table["high"].tolist() == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("planted", [0.4, 1.0, 2.5])
+def test_temperature_recovers_a_planted_one(planted: float):
+    probabilities, truth = drawn(6000, 5, seed=1)
+    # Sharpened by 1/T: scaling by T gives the calibrated probabilities back.
+    distorted = np.exp(log_tempered(probabilities, 1 / planted))
+    assert fit_temperature(distorted, truth) == pytest.approx(planted, rel=0.08)
+
+
+def test_an_overconfident_model_is_worse_before_than_after():
+    probabilities, truth = drawn(3000, 5, seed=2)
+    sharp = np.exp(log_tempered(probabilities, 1 / 3))
+    correct = sharp.argmax(axis=1) == truth
+    temperature = fit_temperature(sharp, truth)
+    before = calibration_error(sharp.max(axis=1), correct, 15)
+    after = calibration_error(top(sharp, temperature), correct, 15)
+    assert temperature > 2
+    assert after < 0.03 < 0.1 < before
+
+
+def test_a_perfect_model_still_shows_an_error_of_the_simulated_size():
+    probabilities, truth = drawn(400, 5, seed=3)
+    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    expected = perfect_error(confidence, 15, seed=0)
+    assert 0.01 < expected < 0.08
+    assert calibration_error(confidence, correct, 15) < 2 * expected
+    assert perfect_error(np.tile(confidence, 50), 15, seed=0) < expected / 4
+
+
+def test_certain_and_constant_predictors_break_nothing():
+    certain = np.zeros((40, 4))
+    certain[:, 0] = 1.0
+    truth = np.arange(40) % 4
+    temperature = fit_temperature(certain, truth)
+    confidence = top(certain, temperature)
+    assert np.isfinite(confidence).all()
+    assert len(set(confidence)) == 1
+    # A quarter of the rows is right, and that is what a fitted temperature comes to say.
+    assert confidence[0] == pytest.approx(0.25, abs=0.05)
+    assert calibration_error(confidence, truth == 0, 15) < 0.05
+    assert len(risk_coverage(confidence, truth == 0)) == 1
+    assert area(confidence, truth == 0) == pytest.approx(0.75)
+
+
+def test_risk_and_coverage_by_hand_ties_accepted_together():
+    curve = risk_coverage(np.array([0.9, 0.8, 0.8, 0.4]), np.array([True, True, False, False]))
+    assert curve["threshold"].tolist() == [0.9, 0.8, 0.4]
+    assert curve["coverage"].tolist() == [0.25, 0.75, 1.0]
+    assert curve["risk"].tolist() == pytest.approx([0, 1 / 3, 0.5])
+
+
+def test_area_by_hand_and_under_any_order_of_tied_rows():
+    confidence, correct = np.array([0.9, 0.8, 0.8, 0.4]), np.array([True, True, False, False])
+    expected = (0 + 0.5 / 2 + 1 / 3 + 2 / 4) / 4
+    assert area(confidence, correct) == pytest.approx(expected)
+    swapped = [0, 2, 1, 3]
+    assert area(confidence[swapped], correct[swapped]) == pytest.approx(expected)
+
+
+def test_the_threshold_is_the_smallest_that_keeps_the_promise():
+    confidence = np.array([0.9, 0.8, 0.7, 0.6])
+    correct = np.array([True, False, True, True])
+    assert threshold_for(confidence, correct, 0.25) == pytest.approx(0.6)
+    assert threshold_for(confidence, correct, 0.2) == pytest.approx(0.9)
+    assert threshold_for(confidence, np.zeros(4, dtype=bool), 0.5) is None
+
+
+def test_selective_uses_a_given_threshold_and_none_automates_nothing():
+    confidence, correct = np.array([0.9, 0.8, 0.7]), np.array([True, False, True])
+    found = selective(0.8, confidence, correct, 0.05)
+    assert (found.coverage, found.risk) == (pytest.approx(2 / 3), 0.5)
+    nothing = selective(None, confidence, correct, 0.05)
+    assert (nothing.threshold, nothing.coverage, nothing.risk) == (None, 0.0, None)
+
+
+def test_out_of_scope_by_hand():
+    validation = np.linspace(0.01, 1.0, 100)
+    found = out_of_scope(validation, np.array([0.9, 0.5, 0.02]), np.array([0.03, 0.6]))
+    assert found is not None
+    # Of the six pairs, 0.9 beats both and 0.5 beats one.
+    assert found.auroc == pytest.approx(3 / 6)
+    assert (found.recall, found.kept, found.n) == (0.5, pytest.approx(2 / 3), 2)
+    assert (validation >= 0.05).mean() >= 0.95
+    assert out_of_scope(validation, np.array([0.9]), np.array([])) is None

