@@ -82,6 +82,11 @@ def test_the_comparison_is_paired_with_the_best_baseline(result: dict[str, Any])
     assert test["p_value"] < 0.001
 
 
+def test_the_worst_class_is_the_one_with_the_lowest_recall():
+    truth, right = np.array([0, 0, 2, 2, 2]), np.array([True, True, True, False, False])
+    assert evaluate.worst_recall(truth, right) == pytest.approx(1 / 3)
+
+
 def test_a_model_against_itself_is_not_better(judged: Judged):
     twin = judged.models["probe"]
     pair = Judged(judged.rows, judged.classes, {"probe": twin, "lora": twin})
@@ -141,8 +146,9 @@ def test_out_of_scope_rows_are_judged_apart_or_not_at_all(judged: Judged, result
 
 def test_the_record_has_the_agreed_keys_and_is_json(result: dict[str, Any]):
     assert set(result["models"]["lora"]) == {
-        "accuracy", "macro_f1", "accuracy_deduplicated", "accuracy_gold", "mcnemar", "temperature",
-        "ece_before", "ece_after", "ece_perfect", "aurc", "selective", "out_of_scope",
+        "accuracy", "macro_f1", "accuracy_deduplicated", "accuracy_gold", "worst_class_recall",
+        "mcnemar", "temperature", "ece_before", "ece_after", "ece_perfect", "aurc", "selective",
+        "out_of_scope",
     }  # fmt: skip
     assert json.loads(json.dumps(store._plain(result)))["champion"] == "lora"
 

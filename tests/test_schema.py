@@ -110,3 +110,13 @@ def test_label_errors_are_a_share_of_the_verified_rows():
     gold = pd.Series({"m0": "a", "m1": "b"})
     assert schema.label_errors(frame, gold) == {"rows": 2, "label_error_share": 0.5}
     assert schema.label_errors(frame, None) == {"rows": 0, "label_error_share": None}
+
+
+def test_gold_frame_keeps_its_columns_when_there_is_none():
+    assert schema.gold_frame(pd.Series({"m0": "a"})).to_dict("list") == {
+        "id": ["m0"],
+        "gold": ["a"],
+    }
+    none = schema.gold_frame(None)
+    assert none.columns.tolist() == ["id", "gold"]
+    assert none.empty

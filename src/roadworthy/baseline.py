@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from roadworthy.errors import UserError
 from roadworthy.models import ARCHITECTURES, Architecture, Embed, Labelled

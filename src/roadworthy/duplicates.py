@@ -16,7 +16,7 @@ import pandas as pd
 from datasketch import MinHash, MinHashLSH
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 MISSED = 1e-3
 """Accepted probability that a pair exactly at the threshold is not even a candidate."""

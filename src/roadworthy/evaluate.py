@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from roadworthy import calibration, intervals
 from roadworthy.calibration import OutOfScope, Selective
 from roadworthy.config import flat
-from roadworthy.intervals import Flags, Floats
+from roadworthy.intervals import Codes, Flags, Floats
 from roadworthy.predictions import Judged
 from roadworthy.settings import Evaluate
 
@@ -71,11 +71,17 @@ def scores(
             "macro_f1": asdict(macro_f1),
             "accuracy_deduplicated": asdict(intervals.accuracy(right, weights, level, fresh)),
             "accuracy_gold": asdict(by_gold) if by_gold else None,
+            "worst_class_recall": worst_recall(truth, right),
             "mcnemar": None
             if name == against
             else {"against": against} | comparison(right, reference, weights, level),
         }
     return found
+
+
+def worst_recall(truth: Codes, right: Flags) -> float:
+    """Lowest recall (0-1) of the classes that have rows."""
+    return min(float(right[truth == number].mean()) for number in np.unique(truth))
 
 
 def comparison(
@@ -178,6 +184,9 @@ PERCENT = {
     "ece_perfect": "ECE perfect %",
     "selective.coverage": "coverage %",
     "selective.risk": "risk %",
+    "out_of_scope.auroc": "out-of-scope AUROC %",
+    "out_of_scope.recall": "out-of-scope found %",
+    "out_of_scope.kept": "in-scope kept %",
 }
 PLAIN = {"mcnemar.p_value": "p-value", "temperature": "temperature"}
 

@@ -21,7 +21,7 @@ import torch
 from datasets import Dataset
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from torch.utils.data import DataLoader, Sampler
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from roadworthy.models.architecture import Labelled
 from roadworthy.models.lora import IntentNetwork

@@ -32,7 +32,7 @@ def _newest(rows: pd.DataFrame, day: date) -> date | None:
     if newest > day:
         raise UserError(
             f"{row['file']}, row {row['row']}: dated {newest}, which is after audit.as_of = {day}. "
-            f"Correct the date, or set audit.as_of to the day on which the data is judged."
+            f"Correct the date, or say on which day the data is judged: -S audit.as_of=YYYY-MM-DD."
         )
     return newest
 
@@ -131,3 +131,10 @@ def label_errors(messages: pd.DataFrame, gold: pd.Series | None) -> dict[str, ob
         return {"rows": 0, "label_error_share": None}
     given = messages.set_index("id")["label"].reindex(gold.index)
     return {"rows": len(gold), "label_error_share": float((given != gold).mean())}
+
+
+def gold_frame(gold: pd.Series | None) -> pd.DataFrame:
+    """Lay out gold.parquet: ``id, gold``, with no row where the data has no verified labels."""
+    if gold is None:
+        return pd.DataFrame({"id": [], "gold": []}, dtype="str")
+    return gold.rename("gold").rename_axis("id").reset_index()

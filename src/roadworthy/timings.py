@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from roadworthy import store
 from roadworthy.config import parse, root

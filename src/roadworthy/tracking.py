@@ -11,10 +11,12 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from PIL import Image
 
 from roadworthy import store
 from roadworthy.config import compose, flat, root, validate
@@ -55,7 +57,9 @@ class Run:
         if self._backend is not None:
             import wandb
 
-            self._backend.log({name: wandb.Image(figure)})
+            stream = BytesIO()
+            figure.savefig(stream, format="png", dpi=110)
+            self._backend.log({name: wandb.Image(Image.open(stream))})
 
 
 def mode() -> str:

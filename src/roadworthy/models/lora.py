@@ -8,6 +8,7 @@ from a nearest-centroid classifier.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,9 @@ def fresh_network(
     config = LoraConfig(
         r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets
     )
-    adapted = get_peft_model(transformer, config)
+    with warnings.catch_warnings():  # peft asks transformers by a name that is going away
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        adapted = get_peft_model(transformer, config)
     adapted.peft_config[
         "default"
     ].base_model_name_or_path = encoder.package  # not a path of this machine
@@ -164,7 +167,7 @@ def predict_logits(
     batch_size: int,
 ) -> NDArray[np.float32]:
     """Logits of shape (n, classes), batched by length, in the order of ``texts``."""
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     tokens = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
     out = np.zeros((len(texts), len(network.prototypes)), dtype=np.float32)

@@ -28,7 +28,7 @@ def _accuracy_row(axis: Axes, at: int, score: dict[str, Any], colour: str, left:
     value, low, high = (100 * score[key] for key in ("value", "low", "high"))
     if value < left:
         axis.annotate(
-            f"{value:.1f} % (off this scale)",
+            "off this scale",
             (0, at),
             (0.07, at),
             xycoords=("axes fraction", "data"),
@@ -95,8 +95,7 @@ def _headline(result: dict[str, Any]) -> str:
     if not test:
         return ""
     gain, low, high = (100 * test["difference"][key] for key in ("value", "low", "high"))
-    against = NAMES.get(test["against"], plain(test["against"]))
-    return f"LoRA against {against}: {gain:+.1f} points ({low:+.1f} to {high:+.1f})"
+    return f"LoRA against the best baseline: {gain:+.1f} points ({low:+.1f} to {high:+.1f})"
 
 
 def _caption(result: dict[str, Any]) -> str:
@@ -165,7 +164,7 @@ def confusions(matrix: pd.DataFrame) -> Figure:
     figure, (axis,) = canvas(width=size + 0.7, height=size)
     mistakes = np.where(np.eye(len(counts), dtype=bool), np.nan, counts)
     axis.imshow(np.ones_like(counts), cmap="Greys", vmin=0, vmax=8)
-    top = max(1.0, float(np.nanmax(mistakes, initial=0.0)))
+    top = max(3.0, float(np.nanmax(mistakes, initial=0.0)))
     axis.imshow(mistakes, cmap="Oranges", vmin=0, vmax=top)
     for row, column in np.argwhere(counts > 0):
         hit = row == column
