@@ -132,7 +132,7 @@ def decisions(
     ``original``.
     """
     index = {label: number for number, label in enumerate(labels)}
-    y = train["label"].map(index).to_numpy()
+    y = np.asarray(train["label"].map(index), dtype=np.int64)
     treated, keep = treat(y, issues, arm)
     names = np.asarray(labels, dtype=object)
     action = np.where(~keep, "drop", np.where(treated != y, "relabel", "keep"))
@@ -185,11 +185,12 @@ def by_split(
     ``vectors`` has one row per row of ``messages``.
     """
     index = {label: number for number, label in enumerate(labels)}
-    X, y = {}, {}
+    X: dict[str, NDArray[np.floating]] = {}
+    y: dict[str, Integers] = {}
     for split in ("train", "validation", "test"):
         rows = ((messages["split"] == split) & messages["in_scope"]).to_numpy()
         X[split] = vectors[rows]
-        y[split] = messages["label"][rows].map(index).to_numpy(dtype="int64")
+        y[split] = np.asarray(messages["label"][rows].map(index), dtype=np.int64)
     return X, y
 
 

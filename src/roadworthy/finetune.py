@@ -92,7 +92,9 @@ class Progress(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Open the bar; it ends early if training stops early."""
-        self.bar = tqdm(total=module.total_steps, desc="fine-tune", unit="step")
+        self.bar = tqdm(
+            total=int(trainer.estimated_stepping_batches), desc="fine-tune", unit="step"
+        )
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:  # noqa: ANN401
         """One step further."""

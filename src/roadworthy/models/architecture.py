@@ -108,9 +108,8 @@ def labelled(rows: pd.DataFrame, labels: Sequence[str]) -> Labelled:
     """
     kept = rows[rows["action"] != "drop"] if "action" in rows else rows
     index = {label: number for number, label in enumerate(labels)}
-    return Labelled(
-        kept["text"].tolist(), kept["label"].map(index).to_numpy(dtype="int64"), len(labels)
-    )
+    y = np.asarray(kept["label"].map(index), dtype=np.int64)
+    return Labelled(kept["text"].tolist(), y, len(labels))
 
 
 def accuracy(frame: pd.DataFrame, split: str, labels: Sequence[str]) -> float:
