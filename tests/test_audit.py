@@ -97,6 +97,18 @@ def test_near_duplicates_across_splits_leak():
     assert record["leakage"] == {"validation": 0, "test": 1, "test_share": 1.0}
 
 
+def test_rows_out_of_scope_do_not_leak():
+    outside = "what is the weather like over there on the coast"
+    rows = [*ROWS[:8], ("oos", "train", outside), ("oos", "test", outside)]
+    _, issues, record = run(rows)
+    assert flagged(issues, "leaked") == ["m6"]
+    assert record["leakage"] == {"validation": 0, "test": 1, "test_share": pytest.approx(1 / 2)}
+    _, issues, _ = run([*rows[:8], ("oos", "train", outside), ("refund", "test", outside)])
+    assert flagged(issues, "leaked") == ["m6"]
+    _, issues, _ = run([*rows[:8], ("refund", "train", outside), ("refund", "test", outside)])
+    assert flagged(issues, "leaked") == ["m6", "m9"]
+
+
 def test_the_record():
     _, _, record = run(ROWS)
     assert record["rows"] == 9
@@ -104,7 +116,7 @@ def test_the_record():
     assert record["out_of_scope_rows"] == 1
     assert record["duplicates"] == {"exact_rows": 2, "near_rows": 0, "clusters": 1}
     assert record["conflicting_clusters"] == 1
-    assert record["leakage"] == {"validation": 0, "test": 1, "test_share": pytest.approx(1 / 3)}
+    assert record["leakage"] == {"validation": 0, "test": 1, "test_share": pytest.approx(1 / 2)}
     assert record["balance"] == {
         "largest": 3,
         "smallest": 2,

@@ -110,6 +110,18 @@ def test_the_threshold_is_the_smallest_that_keeps_the_promise():
     assert threshold_for(confidence, np.zeros(4, dtype=bool), 0.5) is None
 
 
+def test_an_early_mistake_does_not_stop_the_search_for_the_largest_coverage():
+    confidence = np.linspace(0.99, 0.5, 40)
+    correct = np.ones(40, dtype=bool)
+    correct[1] = False
+    curve = risk_coverage(confidence, correct)
+    assert curve["risk"].iloc[1] == 0.5
+    assert threshold_for(confidence, correct, 0.05) == pytest.approx(0.5)
+    correct[-1] = False
+    # Now 40 rows hold two mistakes, 5 %; the first 39 hold one.
+    assert threshold_for(confidence, correct, 0.049) == pytest.approx(confidence[-2], abs=1e-6)
+
+
 def test_selective_uses_a_given_threshold_and_none_automates_nothing():
     confidence, correct = np.array([0.9, 0.8, 0.7]), np.array([True, False, True])
     found = selective(0.8, confidence, correct, 0.05)

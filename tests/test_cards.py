@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
 
 from roadworthy import cards, markdown
+
+ROOT = Path(__file__).resolve().parents[1]
+PINNED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 SCORE = {"value": 0.9, "low": 0.87, "high": 0.93, "n": 1234}
 EVALUATE = {
@@ -28,14 +37,38 @@ READINESS = {
     "verdict": "no-go",
     "reasons": ["coverage"],
     "criteria": [
-        {"name": "coverage", "verdict": "fail", "evidence": "reports/metrics/evaluate.json"}
+        {
+            "name": "coverage",
+            "verdict": "fail",
+            "value": 0.8,
+            "baseline": None,
+            "direction": "at_least",
+            "threshold": 0.85,
+            "unit": "share automated",
+            "evidence": "reports/metrics/evaluate.json",
+        },
+        {
+            "name": "gain",
+            "verdict": "pass",
+            "value": 0.9,
+            "baseline": 0.7,
+            "direction": "at_most",
+            "threshold": 0.5,
+            "unit": "accuracy | gained",
+            "evidence": "reports/metrics/evaluate.json",
+        },
+        {"name": "speed", "verdict": "unknown", "value": None, "direction": "at_most"},
     ],
 }
 
 
 def test_data_card_shows_the_record():
-    audit = {
+    # In the shape of reports/metrics/audit.json and clean.json; held to it further below.
+    audit: dict[str, Any] = {
         "rows": 620,
+        "classes": 16,
+        "leakage": {"validation": 3, "test": 2, "test_share": 0.0125},
+        "freshness": {"newest": "2026-10-30", "as_of": "2026-11-23", "age_days": 24},
         "sources": [
             {
                 "path": "data/a.csv",
@@ -48,7 +81,10 @@ def test_data_card_shows_the_record():
         "split": {
             "test_id_sha256": "e" * 64,
             "brought": False,
-            "counts": {"train": 400, "test": 120},
+            "seed": 20,
+            "train": 400,
+            "validation": 100,
+            "test": 120,
         },
     }
     clean = {"chosen": "drop", "test_noise": {"estimate": 0.031, "low": 0.01, "high": 0.05}}
@@ -63,9 +99,14 @@ def test_data_card_shows_the_record():
         "**Training rows**: 400",
         "0.031",
         "**Messages**: 620",
+        "**Validation rows**: 100",
+        "**Test rows**: 120",
+        "(share)**: 0.0125",
+        "(2026-11-23)",
     ):
         assert shown in card
-    assert "**Validation rows**: not measured" in card
+    del audit["split"]["validation"]
+    assert "**Validation rows**: not measured" in cards.data_card({}, audit, clean)
     assert "**Brought by the data**: no" in card
 
 
@@ -82,10 +123,14 @@ def test_model_card_shows_scores_with_intervals_counts_and_verdict():
     cost = {"currency": "USD", "models": {"lora": {"monthly": {"total": 73.2}, "per_1000": 0.73}}}
     finetune = {"train_rows": 400, "parameters": {"trainable": 1_000_000, "total": 23_000_000}}
     settings = {"lora": {"r": 16, "target_modules": ["query", "key"]}, "learning_rate": 0.0015}
-    card = cards.model_card({"max_length": 128}, settings, finetune, EVALUATE, cost, READINESS)
+    encoder = {"max_length": 128, "sha256": PINNED}
+    card = cards.model_card(encoder, settings, finetune, EVALUATE, cost, READINESS)
     assert "0.900 (0.870 to 0.930, n = 1,234)" in card
     assert "**no-go**: coverage." in card
-    assert "- coverage: fail (`reports/metrics/evaluate.json`)" in card
+    where = "reports/metrics/evaluate.json"
+    assert f"| coverage | fail | 0.8 | at least 0.85 | share automated | {where} |" in card
+    assert f"| gain | pass | 0.2 | at most 0.5 | accuracy \\| gained | {where} |" in card
+    assert "| speed | unknown | not measured | at most not measured |" in card
     assert "**Trainable parameters**: 1,000,000" in card
     assert "**Adapted layers**: query, key" in card
     assert "| probe |" in card
@@ -97,9 +142,48 @@ def test_model_card_shows_scores_with_intervals_counts_and_verdict():
 
 def test_every_table_row_has_as_many_cells_as_its_header():
     card = cards.model_card({}, {}, {}, EVALUATE, {}, READINESS)
-    table = [line for line in card.splitlines() if line.startswith("|")]
-    assert len(table) == 4
-    assert len({line.count("|") for line in table}) == 1
+    blocks = [part.splitlines() for part in card.split("\n\n") if part.startswith("|")]
+    assert [len(table) for table in blocks] == [5, 4]
+    for table in blocks:
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table}) == 1
+
+
+def test_only_known_weights_have_a_name_and_a_licence():
+    known = cards.model_card({"package": "some", "sha256": PINNED}, {}, {}, {}, {}, {})
+    other = cards.model_card({"package": "some", "sha256": "0" * 64}, {}, {}, {}, {}, {})
+    assert "all-MiniLM-L6-v2 (Apache-2.0) with" in known
+    assert "MiniLM" not in other
+    assert "Apache" not in other
+    assert "encoder of the package some (licence: see that package)" in other
+    assert "customer" not in known + other
+
+
+@pytest.mark.parametrize(
+    ("record", "wanted"),
+    [
+        ("audit", cards.SPLITS),
+        ("clean", cards.NOISE),
+        ("finetune", cards.SIZE | cards.TRAINING),
+        ("evaluate", cards.JUDGED),
+        ("cost", cards.MONEY),
+        ("params", cards.RECIPE),
+    ],
+)
+def test_the_cards_look_where_the_records_hold_it(record, wanted):
+    if record == "params":
+        tree = yaml.safe_load((ROOT / "params.yaml").read_text())["finetune"]
+    else:
+        tree = json.loads((ROOT / f"reports/metrics/{record}.json").read_text())
+    for path in wanted.values():
+        first, *rest = path.split(".")
+        shared = record in ("evaluate", "cost")
+        found = tree["models"]["lora"] if shared and first == "lora" else tree
+        keys = rest if shared else [first, *rest]
+        for key in keys:
+            if found is None:
+                break
+            assert key in found, path
+            found = found[key]
 
 
 def test_hostile_text_is_shown_not_run():

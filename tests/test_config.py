@@ -217,3 +217,28 @@ def test_own_data_needs_one_file_only(copy: Path):
         "name: mine\nfiles:\n  - path: data/mine/mail.csv\nlabel: topic\n"
     )
     assert parse(compose(["data=mine"])).data.label == "topic"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("baseline.architectures=[]", r"baseline\.architectures is empty"),
+        ("baseline.architectures=[probe,probe]", "names something twice"),
+        ("+cost.factors=[0.5,0]", "each must be above 0"),
+        ("audit.jaccard=0.9", "also for a setting that conf/ leaves at its default"),
+    ],
+)
+def test_lists_and_absent_keys(override: str, message: str):
+    with pytest.raises(UserError, match=message):
+        parse(compose([override]))
+
+
+def test_recorded_reads_the_last_run_and_names_what_is_wrong(copy: Path):
+    path = copy / "params.yaml"
+    with pytest.raises(UserError, match="missing or empty"):
+        config.recorded()
+    path.write_text("a: [1\n<<<<<<< HEAD\n")
+    with pytest.raises(UserError, match="not valid YAML"):
+        config.recorded()
+    path.write_text(yaml.safe_dump(validate(compose(["seed=7"]))))
+    assert config.recorded().seed == 7

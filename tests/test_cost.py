@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from roadworthy import cost, sensitivity
+from roadworthy.errors import UserError
 from roadworthy.plots import cost as figures
 from roadworthy.pricing import Measured, bill, capacity, instances, per_message
 from roadworthy.settings import Api, Cost
@@ -209,6 +210,13 @@ def test_break_even_is_none_when_never_and_zero_when_always():
     worse = replace(LORA, accuracy=0.5)
     found = sensitivity.break_even({"lora": worse, "probe": PROBE}, CFG, "lora", "probe")
     assert found["probe, errors included"] is None
+
+
+@pytest.mark.parametrize("factors", [[], [0.0], [2.0, -1.0], [float("nan")], [float("inf")]])
+@pytest.mark.parametrize("models", [{"lora": LORA}, {"lora": None}])
+def test_factors_that_multiply_to_nonsense_are_refused(factors, models):
+    with pytest.raises(UserError, match=r"cost\.factors"):
+        sensitivity.sensitivity(models, replace(CFG, factors=factors))
 
 
 def test_spending_agrees_with_the_bill():

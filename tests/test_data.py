@@ -184,10 +184,55 @@ def test_a_path_out_of_the_project_is_refused(project: Path):
     refused(settings(files=[File(path="link.csv")]), "link.csv", "out of the project")
 
 
-@pytest.mark.parametrize("name", ["gold", "text", "split", "length", "cluster"])
+TAKEN = ["index", "correct", "action", "pred", "split", "cluster", "leaked", "in_scope", "length"]
+
+
+@pytest.mark.parametrize("name", [*TAKEN, "file", "row", "id", "gold", "text", "label"])
 def test_a_slice_cannot_take_a_name_or_leak_the_gold_label(project: Path, name: str):
+    write(project, f"text,label,gold,{name}\nhi,greet,greet,x\n")
+    refused(settings(gold="gold", slices=[name]), "data.slices", f"'{name}'", "data.slices, or")
+
+
+def test_a_slice_is_named_once(project: Path):
     write(project, GOOD)
-    refused(settings(gold="gold", slices=[name]), "data.slices", f"'{name}'")
+    refused(settings(slices=["channel", "channel"]), "data.slices names 'channel' twice")
+
+
+def test_columns_may_have_the_names_that_the_project_uses(project: Path):
+    write(project, "row,file,split,id\nhi,greet,train,a\nbye,leave,test,b\n")
+    frame = reader.load(settings(text="row", label="file", split_column="split", id="id"))
+    assert frame[["id", "text", "label", "split"]].to_numpy().tolist() == [
+        ["a", "hi", "greet", "train"],
+        ["b", "bye", "leave", "test"],
+    ]
+    assert frame["row"].tolist() == ["1", "2"]
+    assert set(frame["file"]) == {"data/x/messages.csv"}
+    write(project, "text,label,row,file\nhi,greet,7,greet\nbye,leave,9,leave\n")
+    frame = reader.load(settings(id="row", gold="file"))
+    assert frame["id"].tolist() == ["7", "9"]
+    gold = reader.gold(settings(id="row", gold="file"))
+    assert gold is not None
+    assert gold.to_dict() == {"7": "greet", "9": "leave"}
+
+
+def test_json_fields_may_be_called_row_and_split(project: Path):
+    write(project, '{"train": [["hi", "greet"]]}', "data/x/all.json")
+    file = File(path="data/x/all.json", keys={"train": "train"})
+    frame = reader.load(settings(files=[file], text="row", label="split"))
+    assert frame[["id", "text", "label", "split"]].to_numpy().tolist() == [
+        ["all-train-1", "hi", "greet", "train"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pair", "name"), [(["hi \ud83d", "greet"], "text"), (["hi", "gr\udc00eet"], "label")]
+)
+def test_half_a_character_is_refused(project: Path, pair: list[str], name: str):
+    file = File(path="data/x/all.json", keys={"train": "train"})
+    write(project, json.dumps({"train": [["hi", "greet"], pair]}), "data/x/all.json")
+    refused(settings(files=[file]), "all.json, row train-2", f"the {name} holds half", "UTF-8")
+    write(project, json.dumps({"train": [["hi \U0001f600", "greet"]]}), "data/x/all.json")
+    assert reader.load(settings(files=[file]))["text"].tolist() == ["hi \U0001f600"]
 
 
 def test_id_hash_is_of_the_set():

@@ -42,6 +42,7 @@ def test_jaccard_by_hand():
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8, 0.95, 1.0])
 def test_banding_misses_few_pairs_at_the_threshold(threshold: float):
     bands, rows = duplicates.banding(threshold, 128)
+    assert bands >= 2
     assert bands * rows <= 128
     assert (1 - threshold**rows) ** bands <= duplicates.MISSED
 
@@ -61,6 +62,8 @@ def test_exact_near_and_neither():
 def test_the_threshold_decides():
     texts = pd.Series([LONG, LONG + " yet", "cancel it"])
     assert duplicates.find(texts, threshold=0.99).clusters == 0
+    assert duplicates.find(texts, threshold=1.0).clusters == 0
+    assert duplicates.find(pd.Series(["ab " * 9, "ab " * 12]), threshold=1.0).clusters == 1
     assert duplicates.find(texts, threshold=0.5).clusters == 1
 
 

@@ -141,3 +141,14 @@ def test_arrays_round_trip(tmp_path):
     np.testing.assert_array_equal(
         load_arrays(tmp_path / "x.safetensors")["a"], np.arange(6.0).reshape(2, 3).T
     )
+
+
+def test_keywords_of_a_language_without_spaces_fall_back_to_the_shares():
+    model = ARCHITECTURES["keyword"](Baseline(architectures=["keyword"]), embed, 0)
+    model.fit(Labelled(["我的包裹在哪里", "请退款", "密码错误"], np.array([0, 1, 1]), 2))
+    np.testing.assert_allclose(model.predict_proba(["包裹", "…"]), [[1 / 3, 2 / 3]] * 2)
+
+
+def test_a_probe_that_saw_one_class_always_says_it():
+    weights, bias = fit_probe(np.eye(3), np.array([1, 1, 1]), 3, C=1.0)
+    assert softmax(np.eye(3) @ weights.T + bias).argmax(axis=1).tolist() == [1, 1, 1]

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from roadworthy.errors import UserError
 from roadworthy.noise import find_issues, hit_rate, noise, out_of_fold
 from roadworthy.settings import Clean
 
@@ -64,5 +65,25 @@ def test_hit_rate_by_hand():
     ids, labels = pd.Series(["1", "2", "3", "4"]), pd.Series(["a", "a", "b", "b"])
     gold = pd.DataFrame({"id": ["1", "2", "3", "4"], "gold": ["a", "b", "b", "a"]})
     rate = hit_rate(ids, labels, pd.Series([False, True, True, False]), gold)
-    assert rate == {"errors": 2, "flagged": 2, "precision": 0.5, "recall": 0.5}
+    assert rate == {"verified": 4, "errors": 2, "flagged": 2, "precision": 0.5, "recall": 0.5}
     assert hit_rate(ids, labels, pd.Series([True] * 4), gold.head(0)) is None
+
+
+def test_rows_without_a_verified_label_are_not_errors():
+    ids, labels = pd.Series(["1", "2", "3", "4"]), pd.Series(["a", "a", "b", "b"])
+    gold = pd.DataFrame({"id": ["2"], "gold": ["b"]})
+    rate = hit_rate(ids, labels, pd.Series([True, True, False, False]), gold)
+    assert rate == {"verified": 1, "errors": 1, "flagged": 1, "precision": 1.0, "recall": 1.0}
+
+
+def test_tiny_data_uses_fewer_folds_and_says_when_there_is_too_little():
+    y = np.array([0, 0, 1, 1, 2])
+    p = out_of_fold(np.eye(3)[y], y, np.arange(5), 3, Clean(folds=5), seed=0)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    with pytest.raises(UserError, match="3 training rows are too few"):
+        out_of_fold(np.eye(3), np.arange(3), np.arange(3), 3, Clean(folds=5), seed=0)
+
+
+def test_noise_of_a_single_class_is_unknown():
+    judged = noise(np.zeros(5, dtype=np.int64), np.full((5, 2), 0.5))
+    assert np.isnan(judged.estimate)

@@ -99,7 +99,7 @@ def test_a_user_error_in_a_cell_is_its_message_alone(toy: Path, capsys: pytest.C
 
 
 def test_the_kernel_is_this_python_with_the_projects_source_first(toy: Path):
-    environment = notebooks._environment("toy", toy / "draft", ["seed"])
+    environment = notebooks._environment(toy / "draft", ["seed"])
     assert environment["PYTHONPATH"].split(os.pathsep)[0] == str(toy / "src")
     assert notebooks._this_python()().kernel_spec.argv[0] == os.sys.executable  # type: ignore[attr-defined]
 

@@ -156,7 +156,8 @@ def test_no_test_set_named_anywhere_is_no_agreement():
     assert outcome(cfg, evidence)[1]["same_test_set"] == "unknown"
 
 
-RULE = Criterion("rule", "Good?", "reports/x.json", "a.b", "at_least", 0.1, None, "", "why", "who")
+CITED = "reports/metrics/cost.json"
+RULE = Criterion("rule", "Good?", CITED, "a.b", "at_least", 0.1, None, "", "why", "who")
 
 
 @pytest.mark.parametrize(
@@ -170,24 +171,59 @@ RULE = Criterion("rule", "Good?", "reports/x.json", "a.b", "at_least", 0.1, None
 )
 def test_the_threshold_itself_passes(direction, value, expected):
     rule = replace(RULE, direction=direction)
-    assert readiness.judge(rule, {"reports/x.json": {"a": {"b": value}}}).verdict == expected
+    assert readiness.judge(rule, {CITED: {"a": {"b": value}}}).verdict == expected
 
 
 def test_with_a_baseline_the_difference_is_judged():
     rule = replace(RULE, baseline="c")
-    judged = readiness.judge(rule, {"reports/x.json": {"a": {"b": 0.9}, "c": 0.8}})
+    judged = readiness.judge(rule, {CITED: {"a": {"b": 0.9}, "c": 0.8}})
     # 0.9 - 0.8 is 0.09999999999999998 in binary.
     assert (judged.verdict, judged.value, judged.baseline) == ("pass", 0.9, 0.8)
-    assert readiness.judge(rule, {"reports/x.json": {"a": {"b": 0.9}, "c": 0.81}}).verdict == "fail"
+    assert readiness.judge(rule, {CITED: {"a": {"b": 0.9}, "c": 0.81}}).verdict == "fail"
 
 
 def test_the_note_says_what_is_missing():
-    assert "no readable reports/x.json" in readiness.judge(RULE, {}).note
-    assert "has no a.b" in readiness.judge(RULE, {"reports/x.json": {"a": {}}}).note
+    assert f"no readable {CITED}" in readiness.judge(RULE, {}).note
+    assert "has no a.b" in readiness.judge(RULE, {CITED: {"a": {}}}).note
     with pytest.raises(LookupError, match=r"has no a\.b"):
-        lookup({"reports/x.json": {"a": 3}}, "reports/x.json", "a.b")
+        lookup({CITED: {"a": 3}}, CITED, "a.b")
     with pytest.raises(LookupError, match="True"):
-        number({"reports/x.json": {"a": True}}, "reports/x.json", "a")
+        number({CITED: {"a": True}}, CITED, "a")
+
+
+def test_every_record_that_names_its_test_set_is_compared():
+    naming = {
+        f"reports/metrics/{path.name}"
+        for path in (ROOT / "reports" / "metrics").glob("*.json")
+        if path.name != "readiness.json" and '"test_id_sha256"' in path.read_text()
+    }
+    assert "reports/metrics/clean.json" in readiness.FROZEN
+    assert naming <= set(readiness.FROZEN)
+
+
+def test_what_may_be_cited_is_what_the_stage_depends_on():
+    import yaml
+
+    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["readiness"]
+    assert set(readiness.ALLOWED) == {dep for dep in stage["deps"] if dep.startswith("reports/")}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        readiness.RECORD,
+        "reports/metrics/../metrics/readiness.json",
+        "reports/metrics/none.json",
+        "reports/x.json",
+        "data/x.json",
+        "",
+    ],
+)
+def test_a_verdict_cannot_rest_on_itself_nor_on_what_nothing_watches(path):
+    cfg = Readiness(Outcome("s", "m", "t", "t", "o"), [replace(RULE, evidence=path)])
+    with pytest.raises(UserError, match="'rule' cites") as caught:
+        readiness.judge_all(cfg, good(0.2) | {path: {"a": {"b": 0.2}}})
+    assert all(allowed in str(caught.value) for allowed in readiness.ALLOWED)
 
 
 def test_criteria_must_exist_and_differ():
@@ -239,7 +275,7 @@ def written(project: Path, evidence: dict[str, Any]) -> dict[str, Any]:
 
 
 def good(value: float) -> dict[str, Any]:
-    evidence: dict[str, Any] = {"reports/x.json": {"a": {"b": value}}}
+    evidence: dict[str, Any] = {CITED: {"a": {"b": value}}}
     for path, dotted in readiness.FROZEN.items():
         put(evidence, path, dotted, "a" * 64)
     return evidence
@@ -258,7 +294,7 @@ def test_verdict_codes(project):
     written(project, {})
     message, code = readiness.verdict()
     assert code == 1
-    assert "UNKNOWN rule: no readable reports/x.json" in message
+    assert f"UNKNOWN rule: no readable {CITED}" in message
 
 
 def test_verdict_without_a_record_is_a_user_error(project):

@@ -23,6 +23,7 @@ def records(project: Path) -> Path:
     metrics = project / "reports" / "metrics"
     metrics.mkdir(parents=True)
     models = {
+        "my_own": {"accuracy": score(0.3)},
         "tfidf": {"accuracy": score(0.8), "macro_f1": score(0.75), "ece_after": 0.04},
         "lora": {"accuracy": score(0.9), "macro_f1": score(0.88), "ece_after": 0.021},
     }
@@ -31,12 +32,17 @@ def records(project: Path) -> Path:
         "volume": 100_000,
         "prices_as_of": "2026-01-01",
         "machine": {"cpu": "Test CPU", "cores": 2},
+        "reference": {"data": "toy", "measured_on": "2026-01-01"},
         "models": {
             "lora": {"latency_ms_p95": 60.0, "monthly": {"total": 73.21}, "per_1000": 0.7321}
         },
     }
     content = {
-        "evaluate": {"rows": {"test": 120, "validation": 80}, "models": models},
+        "evaluate": {
+            "rows": {"test": 120, "validation": 80},
+            "best_baseline": "tfidf",
+            "models": models,
+        },
         "cost": cost,
         "readiness": {"verdict": "no-go", "reasons": ["coverage", "label_noise"]},
     }
@@ -61,20 +67,34 @@ def test_the_table_replaces_what_is_between_the_markers_only(records):
 def test_rows_come_best_first_with_intervals_counts_and_money(records):
     readme.refresh(check=False)
     page = (records / "README.md").read_text(encoding="utf-8")
-    lines = [line for line in page.splitlines() if line.startswith("| `")]
-    assert (
-        lines[0]
-        == "| `lora` | 0.900 (0.880 to 0.920, n = 120) | 0.88 | 0.021 | 60 | 73.21 | 0.73 |"
+    lines = [line for line in page.splitlines() if line.startswith("| ")][2:]
+    assert lines[0] == (
+        "| **LoRA fine-tuned encoder** | 0.900 (0.880 to 0.920, n = 120) | 0.880 | 0.021 | 60.0 "
+        "| 73.21 | 0.73 |"
     )
-    assert lines[1].startswith("| `tfidf` | 0.800")
+    assert lines[1].startswith("| TF-IDF + linear model (best baseline) | 0.800")
     assert lines[1].endswith("| not measured | not measured | not measured |")
+    assert lines[2].startswith("| my\\_own | 0.300")
+    assert len({line.count("|") for line in page.splitlines() if line.startswith("|")}) == 1
+
+
+def test_what_would_round_to_nothing_is_not_shown_as_nothing():
+    assert readme._fixed(0.0015, 1) == "under 0.1"
+    assert readme._fixed(0.0, 1) == "0.0"
+    assert readme._fixed(1234.5, 2) == "1,234.50"
+    assert readme._fixed(None, 2) == "not measured"
 
 
 def test_the_line_below_says_verdict_data_command_and_machine(records):
     readme.refresh(check=False)
     page = (records / "README.md").read_text(encoding="utf-8")
-    assert "Verdict: **no-go** because of coverage, label\\_noise." in page
-    for word in ("Toy helpdesk", "120 test", "`make repro`", "Test CPU, 2 cores", "2026-01-01"):
+    assert "**no-go** because of coverage, label\\_noise." in page
+    for word in (
+        "Toy helpdesk",
+        "120 test",
+        "`make repro`",
+        "Test CPU, 2 cores, with messages of toy",
+    ):
         assert word in page
 
 

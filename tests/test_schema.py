@@ -54,6 +54,17 @@ def test_a_class_with_too_few_rows(split: str):
     refused(frame, "two.csv, row 11", "'refunds' has 1 row", "min_rows is 3", "'refund'", "merge")
 
 
+def test_copies_of_a_message_count_once():
+    frame = messages(["a"] * 4 + ["b"] * 6 + ["oos"], ["train"] * 9 + ["test", "train"])
+    clusters = pd.Series([0, 1, 2, 3, 4, 4, 4, 5, 6, 7, 8])
+    assert schema.check_distinct(frame, clusters, AUDIT).to_dict() == {"a": 4, "b": 3}
+    for copied in ([0, 1, 2, 3, 4, 4, 4, 5, 5, 7, 8], [0, 1, 2, 3, 4, 4, 4, 4, 5, 6, 7]):
+        with pytest.raises(UserError) as caught:
+            schema.check_distinct(frame, pd.Series(copied), AUDIT)
+        for part in ("one.csv, row 5", "'b' has 2 distinct", "in 5 rows", "min_rows is 3", "Add"):
+            assert part in str(caught.value)
+
+
 def test_held_out_rows_do_not_make_a_class_large_enough():
     frame = messages(["a"] * 4 + ["b"] * 4, ["train"] * 6 + ["test"] * 2)
     refused(frame, "'b' has 2 row")

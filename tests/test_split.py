@@ -113,3 +113,31 @@ def test_nothing_to_learn_from_or_to_carve_out():
     frame = messages({"a": 9})
     with pytest.raises(UserError, match="no test rows can be carved out of 9"):
         freeze(frame, alone(frame) * 0, Split())
+
+
+@pytest.mark.parametrize("name", ["test", "validation"])
+def test_a_split_without_rows_in_scope_is_missing(name: str):
+    frame = pd.concat([messages({"a": 40, "b": 40}, "train"), messages({"oos": 10}, name)])
+    frame = frame.reset_index(drop=True)
+    clusters = alone(frame)
+    clusters[80] = clusters[0]  # a brought row repeats a training row, which stays
+    frozen = freeze(frame, clusters, Split())
+    assert name in frozen.made
+    assert not frozen.brought
+    assert (frozen.split[frame["split"] == name] == name).all()
+    table = pd.crosstab(frozen.split, frame["label"])
+    assert (table[["a", "b"]] >= 4).all(axis=None)
+    assert frozen.split[0] == "train"
+    assert (frozen.carved == (frozen.split != frame["split"])).all()
+    made = set(clusters[frozen.carved])
+    assert made.isdisjoint(clusters[~frozen.carved])
+
+
+def test_carving_rows_out_of_scope_alone_is_not_enough():
+    frame = messages({"a": 9, "oos": 9})
+    clusters = alone(frame).where(frame["label"] == "oos", 999)
+    with pytest.raises(UserError, match="no test rows can be carved out of 9 training rows in"):
+        freeze(frame, clusters, Split())
+    frame["split"] = ["test"] * 9 + ["train"] * 9
+    with pytest.raises(UserError, match="no training rows in scope"):
+        freeze(frame, clusters, Split())

@@ -133,6 +133,32 @@ def test_a_missing_result_names_the_command(project: Path):
             read()
 
 
+def test_formulas_in_index_and_header_are_defused(project: Path):
+    index = pd.MultiIndex.from_tuples([("=cmd()", "-1+1"), ("fine", "@x")], names=["a", "=b"])
+    frame = pd.DataFrame({"=HYPERLINK(1)": ["+1", "b"], "n": [-1, 2]}, index=index)
+    lines = store.write_csv("toy", "t", frame, index=True).read_text().splitlines()
+    assert lines == ["a,'=b,'=HYPERLINK(1),n", "'=cmd(),'-1+1,'+1,-1", "fine,'@x,b,2"]
+    assert list(frame.columns) == ["=HYPERLINK(1)", "n"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "command"), [("audit", "dvc repro audit"), ("timings", "make timings")]
+)
+def test_a_record_that_is_missing_or_damaged_names_the_command(
+    project: Path, stage: str, command: str
+):
+    path = f"reports/{stage}/record.json"
+    with pytest.raises(UserError, match=f"{path} is missing: run `{command}`"):
+        store.read_json(path, stage)
+    (project / path).parent.mkdir(parents=True)
+    for damaged in (b'{"a": 1', b"", b"[]", b"3", b'{"a": "\xff"}'):
+        (project / path).write_bytes(damaged)
+        with pytest.raises(UserError, match=f"{path} is damaged.*`{command}`"):
+            store.read_json(path, stage)
+    (project / path).write_text('{"a": 1}')
+    assert store.read_json(path, stage) == {"a": 1}
+
+
 def test_figures_are_byte_stable(project: Path):
     figure = Figure()
     figure.add_subplot().plot([1, 2])

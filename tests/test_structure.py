@@ -34,6 +34,7 @@ LAYERS = {
     "__init__": 0,
     "errors": 0,
     "settings": 1,
+    "rules": 1,
     "config": 2,
     "formats": 3,
     "data": 3,

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from matplotlib.figure import Figure
 
 from roadworthy import tracking
+from roadworthy.config import compose, validate
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,9 +49,9 @@ def test_disabled_is_a_no_op(tracked: Path, monkeypatch: pytest.MonkeyPatch):
 def test_offline_is_the_default_and_the_environment_wins(
     tracked: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    assert tracking.mode() == "offline"
+    assert tracking.mode(tracking.settings()) == "offline"
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert tracking.mode() == "disabled"
+    assert tracking.mode(tracking.settings()) == "disabled"
 
 
 def test_online_without_a_key_falls_back_to_offline(
@@ -57,10 +59,13 @@ def test_online_without_a_key_falls_back_to_offline(
 ):
     monkeypatch.setenv("WANDB_MODE", "online")
     with caplog.at_level(logging.WARNING):
-        assert tracking.mode() == "offline"
+        assert tracking.mode(tracking.settings()) == "offline"
     assert "no API key" in caplog.text
+    (Path.home() / ".netrc").write_text("machine example.org login a password b\n")
+    with caplog.at_level(logging.WARNING):
+        assert tracking.mode(tracking.settings()) == "offline"
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
-    assert tracking.mode() == "online"
+    assert tracking.mode(tracking.settings()) == "online"
 
 
 def test_offline_writes_a_run_folder(tracked: Path, monkeypatch: pytest.MonkeyPatch):
@@ -118,8 +123,19 @@ def test_an_error_in_the_stage_is_passed_on_and_recorded():
 
     backend = Backend()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tracking, "mode", lambda: "offline")
+        patch.setattr(tracking, "mode", lambda _: "offline")
         patch.setattr(tracking, "_begin", lambda *_: tracking.Run(backend))
         with pytest.raises(ZeroDivisionError), tracking.run("audit"):
             raise ZeroDivisionError
     assert backend.code == 1
+
+
+def test_under_the_runner_params_yaml_says_how_to_track(
+    tracked: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """An experiment's -S track=disabled reaches params.yaml, not conf/."""
+    tree = validate(compose(["track=disabled"]))
+    (tracked / "params.yaml").write_text(yaml.safe_dump(tree))
+    assert tracking.settings().mode == "offline"
+    monkeypatch.setenv("ROADWORTHY_DRAFT", str(tracked / "scratch"))
+    assert tracking.settings().mode == "disabled"

@@ -109,13 +109,18 @@ def dispatch(options: argparse.Namespace) -> int:
 def main() -> int:
     """Entry point: a user error is one message and exit code 2, never a traceback."""
     use_own_source()
+    code = 1
     try:
-        return dispatch(parser().parse_args())
+        code = dispatch(parser().parse_args())
+        sys.stdout.flush()
     except UserError as error:
         print(f"roadworthy: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 if __name__ == "__main__":

@@ -69,13 +69,15 @@ def annotate(
 ) -> pd.DataFrame:
     """Add ``split``, ``cluster``, ``leaked`` and ``length``; drop file and row.
 
-    ``leaked``: a validation or test row whose cluster also has a training row.
+    ``leaked``: a validation or test row whose cluster also has a training row. Only rows in scope
+    count, on both sides: the others are neither learnt nor scored as a class.
     """
-    learnt = clusters.isin(set(clusters[split == "train"]))
+    scope = messages["in_scope"]
+    learnt = clusters.isin(set(clusters[(split == "train") & scope]))
     return messages.assign(
         split=split,
         cluster=clusters,
-        leaked=learnt & (split != "train"),
+        leaked=learnt & (split != "train") & scope,
         length=length_bands(words(messages["text"]), audit.length_edges),
     ).drop(columns=["file", "row"])
 
@@ -104,8 +106,13 @@ def _conflicts(messages: pd.DataFrame) -> Check:
 
 
 def _leaks(messages: pd.DataFrame) -> Check:
-    """Flag held-out rows with a training twin; the score is the held-out share of the cluster."""
-    held_out = (messages["split"] != "train").groupby(messages["cluster"]).transform("mean")
+    """Flag held-out rows with a training twin; the score is the held-out share of the cluster.
+
+    Rows out of scope are left aside, see ``annotate``.
+    """
+    scope = messages[messages["in_scope"]]
+    shares = (scope["split"] != "train").groupby(scope["cluster"]).mean()
+    held_out = messages["cluster"].map(shares)
     info = {
         name: int((messages["leaked"] & (messages["split"] == name)).sum()) for name in SPLITS[1:]
     }
@@ -146,10 +153,13 @@ def find_issues(messages: pd.DataFrame, found: Duplicates, audit: Audit) -> Issu
 def record(
     messages: pd.DataFrame, found: Duplicates, issues: Issues, split: dict[str, Any], audit: Audit
 ) -> dict[str, Any]:
-    """Assemble what audit.json says about the rows; ratios are shares in [0, 1]."""
+    """Assemble what audit.json says about the rows; ratios are shares in [0, 1].
+
+    ``leakage.test_share`` is a share of the test rows in scope.
+    """
     classes, counts = class_table(messages, audit), words(messages["text"])
     info, flagged = issues.info, issues.summary["rows"]
-    tests = int((messages["split"] == "test").sum())
+    tests = int(((messages["split"] == "test") & messages["in_scope"]).sum())
     tail = classes.loc[classes["tail"], "train"]
     return {
         "rows": len(messages),

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from roadworthy.markdown import ABSENT, Tree, facts, find, interval, rows, text
 
+MINILM = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+KNOWN = {MINILM: "all-MiniLM-L6-v2 (Apache-2.0)"}
+"""SHA-256 of the weights -> name and licence; of other encoders only the settings are known."""
 # What each section shows: name -> dotted path in the record.
 SPLITS = {
     "Brought by the data": "split.brought",
-    "Training rows": "split.counts.train",
-    "Validation rows": "split.counts.validation",
-    "Test rows": "split.counts.test",
+    "Training rows": "split.train",
+    "Validation rows": "split.validation",
+    "Test rows": "split.test",
     "Test set (SHA-256 of its ids)": "split.test_id_sha256",
     "Test rows with a near-duplicate in training (share)": "leakage.test_share",
 }
@@ -66,8 +69,8 @@ MONEY = {
     "Measured on": "all.machine.cpu",
 }
 USE = [
-    "- Meant for: suggesting the team for a customer's message, with people taking what it "
-    "is unsure of and able to correct it.",
+    "- Meant for: suggesting the intent of a message, with people taking what it is unsure of "
+    "and able to correct it.",
     "- Not meant for: deciding about people (credit, eligibility, sanctions), reading "
     "emotions, other domains or languages than those of the data card.",
     "- Message text is untrusted: the model only ever picks one of its intents, and text "
@@ -101,15 +104,9 @@ def data_card(data: Tree, audit: Tree, clean: Tree) -> str:
         "## How it was made, and by whose leave",
         facts(data, {"Origin": "origin", "Licence": "licence", "Who answers for it": "owner"}),
         "## Splits",
-        facts(
-            audit,
-            SPLITS,
-        ),
+        facts(audit, SPLITS),
         "## Label noise",
-        facts(
-            clean,
-            NOISE,
-        ),
+        facts(clean, NOISE),
         "The estimate rests on a probe that disagrees with labels it has not seen; nobody has "
         "read the rows again. Test labels are never changed: their noise is every score's ceiling.",
         "## Limits",
@@ -144,12 +141,31 @@ def _scores(evaluate: Tree, name: str) -> list[str]:
 
 
 def _verdict(readiness: Tree) -> list[str]:
+    """Say the verdict in a line, and tabulate what it rests on."""
     verdict, reasons = find(readiness, "verdict"), find(readiness, "reasons")
-    lines = [f"**{text(verdict)}**" + (f": {text(reasons)}." if reasons else "")]
-    for item in find(readiness, "criteria") or []:
-        where = f"`{find(item, 'evidence')}`"
-        lines.append(f"- {text(find(item, 'name'))}: {text(find(item, 'verdict'))} ({where})")
-    return lines
+    line = f"**{text(verdict)}**" + (f": {text(reasons)}." if reasons else "")
+    header = ("criterion", "verdict", "value", "needs", "of what", "evidence")
+    cells = [_criterion(item) for item in find(readiness, "criteria") or []]
+    return [line, "", *rows(header, cells)] if cells else [line]
+
+
+def _criterion(item: Tree) -> list[str]:
+    """Lay out one criterion; where it names a baseline, its value is the difference to that."""
+    value, baseline = find(item, "value"), find(item, "baseline")
+    if value is not None and baseline is not None:
+        value -= baseline
+    least = {"at_least": "at least", "at_most": "at most"}.get(find(item, "direction"), "")
+    plain = [text(find(item, key)) for key in ("name", "verdict", "unit", "evidence")]
+    needs = f"{least} {text(find(item, 'threshold'))}".strip()
+    return [*plain[:2], text(value), needs, *plain[2:]]
+
+
+def _encoder(encoder: Tree) -> str:
+    """Name what was tuned: with its licence where the weights are known by their hash."""
+    package = text(find(encoder, "package"))
+    stranger = f"The sentence encoder of the package {package} (licence: see that package)"
+    name = KNOWN.get(str(find(encoder, "sha256")), stranger)
+    return f"{name} with low-rank adapters (Hu et al., 2021) and a cosine head."
 
 
 def model_card(
@@ -163,35 +179,20 @@ def model_card(
         "## Verdict",
         _verdict(readiness),
         "## Model",
-        "all-MiniLM-L6-v2 (Apache-2.0) with low-rank adapters (Hu et al., 2021) and a cosine head.",
+        _encoder(encoder),
         facts(
             encoder,
             {"Weights": "package", "SHA-256": "sha256", "Longest input (tokens)": "max_length"},
         ),
-        facts(
-            finetune,
-            SIZE,
-        ),
+        facts(finetune, SIZE),
         "## Training",
-        facts(
-            finetune,
-            TRAINING,
-        ),
-        facts(
-            settings,
-            RECIPE,
-        ),
+        facts(finetune, TRAINING),
+        facts(settings, RECIPE),
         "## Scores on the frozen test set",
         _scores(evaluate, "lora"),
-        facts(
-            {"lora": lora, "reference": evaluate},
-            JUDGED,
-        ),
+        facts({"lora": lora, "reference": evaluate}, JUDGED),
         "## Cost",
-        facts(
-            {"lora": money, "all": cost},
-            MONEY,
-        ),
+        facts({"lora": money, "all": cost}, MONEY),
         "## Use and misuse",
         USE,
     )

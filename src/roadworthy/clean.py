@@ -13,8 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from roadworthy.intervals import difference, resampled
 from roadworthy.models.probe import fit_probe
-from roadworthy.noise import Noise
+from roadworthy.noise import CONFIDENCE, Noise
 from roadworthy.settings import Clean
 
 ARMS = ("none", "drop", "relabel")
@@ -55,17 +56,6 @@ def treat(y: Integers, issues: pd.DataFrame, arm: str) -> tuple[Integers, NDArra
     return labels, keep
 
 
-def _gain(
-    correct: NDArray[np.bool_], reference: NDArray[np.bool_], resamples: int, seed: int
-) -> tuple[float, float]:
-    """95 % percentile interval of the difference in accuracy, resampling rows in pairs."""
-    difference = correct.astype(float) - reference.astype(float)
-    rng = np.random.default_rng(seed)
-    rows = rng.integers(0, len(difference), (resamples, len(difference)))
-    low, high = np.quantile(difference[rows].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
-
-
 def compare(
     vectors: dict[str, NDArray[np.floating]],
     y: dict[str, Integers],
@@ -84,29 +74,28 @@ def compare(
 
     """
     n_classes = int(y["train"].max()) + 1
+    draws = resampled(len(y["validation"]), settings.resamples, seed)
     arms: list[Arm] = []
     reference: NDArray[np.bool_] | None = None
     for name in tqdm(ARMS, desc="arms", unit="arm"):
         labels, keep = treat(y["train"], issues, name)
         weights, bias = fit_probe(vectors["train"][keep], labels[keep], n_classes, settings.C)
-        right = {
-            split: (vectors[split] @ weights.T + bias).argmax(axis=1) == y[split]
+        right, right_test = (
+            (vectors[split] @ weights.T + bias).argmax(axis=1) == y[split]
             for split in ("validation", "test")
-        }
-        reference = right["validation"] if reference is None else reference
-        low, high = _gain(right["validation"], reference, settings.resamples, seed)
-        accuracy, base = float(right["validation"].mean()), float(reference.mean())
-        changed = int((~keep).sum() + (labels != y["train"]).sum())
+        )
+        reference = right if reference is None else reference
+        gain = difference(right, reference, draws, CONFIDENCE)
         arms.append(
             Arm(
-                name,
-                int(keep.sum()),
-                changed,
-                accuracy,
-                accuracy - base,
-                low,
-                high,
-                float(right["test"].mean()),
+                name=name,
+                train_rows=int(keep.sum()),
+                changed=int((~keep).sum() + (labels != y["train"]).sum()),
+                validation_accuracy=float(right.mean()),
+                gain=gain.value,
+                gain_low=gain.low,
+                gain_high=gain.high,
+                test_accuracy=float(right_test.mean()),
             )
         )
     return arms

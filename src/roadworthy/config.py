@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from roadworthy.errors import UserError
+from roadworthy.rules import check
 from roadworthy.settings import Settings
 
 HEADER = "# Generated from conf/ by `python -m roadworthy config`: edit conf/, not this file.\n"
@@ -48,7 +48,10 @@ def compose(overrides: Iterable[str] = ()) -> dict[str, Any]:
         with initialize_config_dir(str(folder), version_base="1.3"):
             tree = OmegaConf.to_container(hydra_compose("config", overrides=list(overrides)))
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        raise UserError(f"conf/ cannot be composed: {' '.join(str(error).split())}") from error
+        message = " ".join(str(error).split())
+        if "append" in message:
+            message += " (with the +, also for a setting that conf/ leaves at its default)"
+        raise UserError(f"conf/ cannot be composed: {message}") from error
     assert isinstance(tree, dict)
     return {str(key): value for key, value in tree.items()}
 
@@ -70,39 +73,6 @@ def _explain(error: OmegaConfBaseException) -> str:
     return f"{key}: {message}{hint}"
 
 
-def _check_ranges(node: Any, key: str = "") -> None:  # noqa: ANN401
-    """Refuse a value outside the range or the choices that settings.py states for it."""
-    if isinstance(node, list):
-        for number, item in enumerate(node):
-            _check_ranges(item, f"{key}[{number}]")
-    if not is_dataclass(node):
-        return
-    for spec in fields(node):
-        value, name = getattr(node, spec.name), f"{key}.{spec.name}".lstrip(".")
-        low, high, choices = (spec.metadata.get(word) for word in ("low", "high", "choices"))
-        if low is not None and high is not None and not low <= value <= high:
-            raise UserError(f"config: {name} = {value!r} is out of range: from {low} to {high}")
-        if choices is not None and value not in choices:
-            raise UserError(
-                f"config: {name} = {value!r} is not one of {', '.join(map(repr, choices))}"
-            )
-        _check_ranges(value, name)
-
-
-def _check_files(settings: Settings) -> None:
-    """Paths stay inside the project, and files that git does not hold carry a hash."""
-    for number, file in enumerate(settings.data.files):
-        key, path = f"data.files[{number}]", Path(file.path)
-        if path.is_absolute() or ".." in path.parts:
-            raise UserError(
-                f"config: {key}.path = {file.path!r} leaves the project: use a relative path"
-            )
-        if path.parts[:1] != ("data",) and not re.fullmatch(r"[0-9a-f]{64}", file.sha256):
-            raise UserError(
-                f"config: {key}.sha256 = {file.sha256!r}: a file outside data/ needs its SHA-256"
-            )
-
-
 def parse(tree: dict[str, Any]) -> Settings:
     """The typed settings of a composed tree.
 
@@ -117,8 +87,7 @@ def parse(tree: dict[str, Any]) -> Settings:
     except OmegaConfBaseException as error:
         raise UserError(f"config: {_explain(error)}") from error
     assert isinstance(settings, Settings)
-    _check_ranges(settings)
-    _check_files(settings)
+    check(settings)
     return settings
 
 
@@ -172,6 +141,7 @@ def table(**sections: Any) -> pd.DataFrame:  # noqa: ANN401
 
 
 def _read_params(path: Path) -> dict[str, Any]:
+    """The tree in params.yaml; empty where there is none."""
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
     except yaml.YAMLError as error:
@@ -179,6 +149,23 @@ def _read_params(path: Path) -> dict[str, Any]:
             f"params.yaml is not valid YAML ({' '.join(str(error).split())}): delete it"
         ) from error
     return tree if isinstance(tree, dict) else {}
+
+
+def recorded_tree() -> dict[str, Any]:
+    """What params.yaml holds: the settings of the last run, not validated anew.
+
+    Raises:
+        UserError: the file is missing, empty or no YAML.
+    """
+    tree = _read_params(root() / "params.yaml")
+    if not tree:
+        raise UserError("params.yaml is missing or empty: run `python -m roadworthy config` first")
+    return tree
+
+
+def recorded() -> Settings:
+    """The typed settings of the last run; raises as ``recorded_tree`` and ``parse`` do."""
+    return parse(recorded_tree())
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ own, for scorers only.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,13 +15,18 @@ import pandas as pd
 
 from roadworthy.config import root
 from roadworthy.errors import UserError
-from roadworthy.formats import read_csv, read_json
+from roadworthy.formats import ROW, SPLIT, read_csv, read_json
 from roadworthy.settings import Data, File
 
 SPLITS = ("train", "validation", "test")
 OWN = ("id", "text", "label", "split", "in_scope", "created_at", "file", "row")
-RESERVED = {*OWN, "cluster", "leaked", "length", "gold", "pred", "_id", "_split"}
+LATER = ("cluster", "leaked", "length", "gold", "pred", "correct", "action", "index")
+RESERVED = {*OWN, *LATER, "_id", "_split"}
 """Column names that a slice may not have: the project uses them itself."""
+FILE = "\0file"
+"""Like ``ROW`` and ``SPLIT``: a name that no column of a file can have."""
+HALF = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair: JSON can escape one, UTF-8 cannot write it."""
 
 
 def sha256(path: Path) -> str:
@@ -82,11 +88,11 @@ def _raw(data: Data, wanted: dict[str, str]) -> pd.DataFrame:
     for file in data.files:
         text = _decode(locate(file, data), file.path)
         read = read_json(text, file, data, columns) if file.keys else read_csv(text, file, columns)
-        parts.append(read.assign(file=file.path))
+        parts.append(read.assign(**{FILE: file.path}))
     frame = pd.concat(parts, ignore_index=True)
     out = pd.DataFrame({name: frame[source] for name, source in wanted.items()})
-    out[["file", "row"]] = frame[["file", "row"]].astype(str)
-    out["split"] = out.pop("_split").str.strip().str.lower() if "_split" in out else frame["split"]
+    out[["file", "row"]] = frame[[FILE, ROW]].astype(str)
+    out["split"] = out.pop("_split").str.strip().str.lower() if "_split" in out else frame[SPLIT]
     stems = {file.path: Path(file.path).stem for file in data.files}
     if len(set(stems.values())) < len(stems):
         stems = {path: path for path in stems}
@@ -104,6 +110,14 @@ def _refuse(frame: pd.DataFrame, bad: pd.Series, message: str) -> None:
 
 def _check_rows(frame: pd.DataFrame, data: Data) -> None:
     """Refuse rows that cannot be used; the message names file, row, value and what to do."""
+    for name in ("text", "label"):
+        half = frame[name].map(lambda value: HALF.search(value) is not None)
+        _refuse(
+            frame,
+            half,
+            f"the {name} holds half a character (a lone surrogate, \\ud800 to \\udfff) and cannot "
+            f"be saved as UTF-8. Write the whole character, or remove it.",
+        )
     for name in ("id", "text", "label"):
         blank = frame[name].str.strip() == ""
         _refuse(frame, blank, f"the {name} is empty. Fill it in or remove the row.")
@@ -125,8 +139,18 @@ def _check_rows(frame: pd.DataFrame, data: Data) -> None:
 
 def _check_slices(data: Data) -> None:
     for name in data.slices:
-        if name in RESERVED or name in (data.text, data.label, data.gold, data.id):
-            raise UserError(f"config: data.slices: {name!r} cannot be a slice: the name is taken")
+        if data.slices.count(name) > 1:
+            raise UserError(f"config: data.slices names {name!r} twice: name each column once")
+        if name in (data.text, data.label, data.gold, data.id):
+            raise UserError(
+                f"config: data.slices: {name!r} cannot be a slice: it is the text, the label, "
+                f"the gold label or the id. Give another column in data.slices, or none."
+            )
+        if name in RESERVED:
+            raise UserError(
+                f"config: data.slices: {name!r} cannot be a slice: the name is reserved. Rename "
+                f"the column in the file and in data.slices, or take it out."
+            )
 
 
 def load(data: Data) -> pd.DataFrame:

@@ -12,11 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import yaml
 
 from roadworthy import store
 from roadworthy.calibration import log_tempered
-from roadworthy.config import parse, root
+from roadworthy.config import recorded
 from roadworthy.errors import UserError
 
 LIMIT = 5_000
@@ -68,7 +67,7 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
     """
     from roadworthy.models.lora import LoraClassifier
 
-    settings = parse(yaml.safe_load((root() / "params.yaml").read_text(encoding="utf-8")))
+    settings = recorded()
     model = LoraClassifier(store.folder("finetune", "merged"), settings.encoder)
     fitted = store.read_json("artifacts/evaluate/calibration.json", "evaluate")["lora"]
     verdict = store.read_metrics("readiness")["verdict"]

@@ -76,9 +76,10 @@ def banding(threshold: float, permutations: int) -> tuple[int, int]:
 
     A pair of similarity s becomes a candidate with probability 1 - (1 - s^rows)^bands. Long
     bands give few candidates; the longest are taken that miss a pair at the threshold with a
-    probability of at most ``MISSED`` (rows of one, if even those miss more).
+    probability of at most ``MISSED`` (rows of one, if even those miss more). Never fewer than two
+    bands: the index takes no less.
     """
-    for rows in range(permutations, 1, -1):
+    for rows in range(permutations // 2, 1, -1):
         bands = permutations // rows
         if (1 - threshold**rows) ** bands <= MISSED:
             return bands, rows

@@ -11,6 +11,9 @@ import pandas as pd
 from roadworthy.errors import UserError
 from roadworthy.settings import Data, File
 
+ROW, SPLIT = "\0row", "\0split"
+"""The columns that the readers add. No column of a file can have these names: NUL is refused."""
+
 
 def _check_header(header: list[str], file: File, columns: list[str]) -> None:
     for column in columns:
@@ -23,7 +26,7 @@ def _check_header(header: list[str], file: File, columns: list[str]) -> None:
 
 
 def read_csv(text: str, file: File, columns: list[str]) -> pd.DataFrame:
-    """Read the declared columns of a CSV file as text, plus ``row``, counted from 1."""
+    """Read the declared columns of a CSV file as text, plus ``SPLIT`` and ``ROW``, from 1."""
     csv.field_size_limit(2**31 - 1)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[list[str]] = []
@@ -48,11 +51,12 @@ def read_csv(text: str, file: File, columns: list[str]) -> pd.DataFrame:
     if not rows:
         raise UserError(f"{file.path} has a header line but no message below it")
     frame = pd.DataFrame(rows, columns=pd.Index(header), dtype="object")[columns]
-    return frame.assign(row=numbers, split=file.split)
+    frame[ROW], frame[SPLIT] = numbers, file.split
+    return frame
 
 
 def read_json(text: str, file: File, data: Data, columns: list[str]) -> pd.DataFrame:
-    """Read the named lists of [text, label] pairs of a JSON file."""
+    """Read the named lists of [text, label] pairs of a JSON file, plus ``ROW`` and ``SPLIT``."""
     shape = f"lists {', '.join(file.keys)} of [text, label] pairs"
     if other := [column for column in columns if column not in (data.text, data.label)]:
         raise UserError(f"{file.path}: a JSON file holds {shape} and no column '{other[0]}'")
@@ -70,6 +74,7 @@ def read_json(text: str, file: File, data: Data, columns: list[str]) -> pd.DataF
                 shown = json.dumps(pair)[:60]
                 raise UserError(f"{file.path}, row {key}-{number}: {shown} is no [text, label]")
         frame = pd.DataFrame(pairs, columns=pd.Index([data.text, data.label]), dtype="object")
-        rows = [f"{key}-{number}" for number in range(1, len(pairs) + 1)]
-        parts.append(frame.assign(row=rows, split=split))
+        frame[ROW] = [f"{key}-{number}" for number in range(1, len(pairs) + 1)]
+        frame[SPLIT] = split
+        parts.append(frame)
     return pd.concat(parts, ignore_index=True)

@@ -5,6 +5,7 @@ Confident learning: Northcutt, Jiang and Chuang 2021, by cleanlab.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,12 +15,16 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
+from roadworthy.errors import UserError
+from roadworthy.intervals import wilson
 from roadworthy.models.architecture import softmax
 from roadworthy.models.probe import fit_probe
 from roadworthy.settings import Clean
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+CONFIDENCE = 0.95
+"""Level of every interval of the stage ``clean``."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,9 @@ def _folds(
     y: Integers, groups: Integers, folds: int, seed: int
 ) -> Iterator[tuple[Integers, Integers]]:
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    yield from splitter.split(np.zeros(len(y)), y, groups)
+    with warnings.catch_warnings():  # a class rarer than the folds is absent from some: handled
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        yield from splitter.split(np.zeros(len(y)), y, groups)
 
 
 def out_of_fold(
@@ -60,12 +67,18 @@ def out_of_fold(
         y: labels as integers.
         groups: near-duplicate cluster of each row.
         n_classes: number of classes.
-        settings: folds and C.
+        settings: folds (fewer where there are fewer rows) and C.
         seed: of the fold assignment.
 
     """
+    folds = min(settings.folds, int(np.bincount(y).max()), len(np.unique(groups)))
+    if folds < 2:
+        raise UserError(
+            f"{len(y)} training rows are too few for out-of-fold probabilities: the largest class "
+            "needs at least two messages that are not copies of one another. Add labelled messages."
+        )
     probabilities = np.zeros((len(y), n_classes))
-    splits = list(_folds(y, groups, settings.folds, seed))
+    splits = list(_folds(y, groups, folds, seed))
     for train, held in tqdm(splits, desc="out-of-fold", unit="fold"):
         weights, bias = fit_probe(vectors[train], y[train], n_classes, settings.C)
         probabilities[held] = softmax(vectors[held] @ weights.T + bias)
@@ -93,12 +106,16 @@ def find_issues(y: Integers, probabilities: Floats) -> pd.DataFrame:
 
 
 def noise(y: Integers, probabilities: Floats) -> Noise:
-    """Share of labels that confident learning doubts; probabilities come from other rows."""
-    from scipy.stats import binomtest
+    """Share of labels that confident learning doubts; probabilities come from other rows.
 
+    Fewer than two classes among the rows cannot be judged: not a number, which a gate reads as
+    unknown.
+    """
+    if len(np.unique(y)) < 2:
+        return Noise(len(y), 0, float("nan"), float("nan"), float("nan"))
     flagged = int(find_issues(y, probabilities)["is_label_issue"].sum())
-    interval = binomtest(flagged, len(y)).proportion_ci(method="wilson")
-    return Noise(len(y), flagged, flagged / len(y), float(interval.low), float(interval.high))
+    low, high = wilson(flagged, len(y), CONFIDENCE)
+    return Noise(len(y), flagged, flagged / len(y), low, high)
 
 
 def hit_rate(
@@ -110,11 +127,14 @@ def hit_rate(
     """
     if gold.empty:
         return None
-    truth = ids.map(gold.set_index("id")["gold"]).to_numpy() != labels.to_numpy()
-    hits = float((truth & flags.to_numpy()).sum())
+    verified = ids.map(gold.set_index("id")["gold"]).to_numpy()
+    known = pd.notna(verified)
+    wrong, flagged = verified[known] != labels.to_numpy()[known], flags.to_numpy()[known]
+    hits = float((wrong & flagged).sum())
     return {
-        "errors": int(truth.sum()),
-        "flagged": int(flags.sum()),
-        "precision": hits / flags.sum() if flags.any() else float("nan"),
-        "recall": hits / truth.sum() if truth.any() else float("nan"),
+        "verified": int(known.sum()),
+        "errors": int(wrong.sum()),
+        "flagged": int(flagged.sum()),
+        "precision": hits / flagged.sum() if flagged.any() else float("nan"),
+        "recall": hits / wrong.sum() if wrong.any() else float("nan"),
     }

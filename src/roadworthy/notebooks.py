@@ -18,7 +18,7 @@ import nbformat
 import yaml
 
 from roadworthy import store
-from roadworthy.config import root
+from roadworthy.config import recorded_tree, root
 from roadworthy.errors import UserError
 
 # Spinning OpenMP threads starve each other on a busy machine; must be set before torch loads.
@@ -39,12 +39,7 @@ def stages() -> dict[str, Path]:
 def parameters(stage: str) -> dict[str, Any]:
     """The sections of params.yaml that dvc.yaml declares for the stage."""
     declared = yaml.safe_load((root() / "dvc.yaml").read_text())["stages"][stage].get("params", [])
-    path = root() / "params.yaml"
-    if not path.exists():
-        raise UserError(
-            "params.yaml is missing: run `python -m roadworthy config` first (it composes conf/)"
-        )
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values = recorded_tree()
     missing = [name for name in declared if name not in values]
     if missing:
         raise UserError(
@@ -94,20 +89,24 @@ def _this_python() -> type:
     return ThisPython
 
 
-def _environment(stage: str, draft: Path, sections: list[str]) -> dict[str, str]:
+def _environment(draft: Path, sections: list[str]) -> dict[str, str]:
+    """What a stage's kernel is told: its source, its sections, its draft folder, its threads."""
     source = str(root() / "src")
     path = [
         source,
         *(part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part != source),
     ]
+    # Linear algebra rounds differently with another number of threads: it is stated, not guessed.
+    threads = str(recorded_tree().get("encoder", {}).get("threads", 1))
+    counts = {f"{name}_NUM_THREADS": threads for name in ("OMP", "OPENBLAS", "MKL")}
     quiet = {} if sys.stderr.isatty() else {"TQDM_DISABLE": "1"}
     return (
         ENVIRONMENT
+        | counts
         | quiet
         | {
             "PYTHONPATH": os.pathsep.join(filter(None, path)),
             "ROADWORTHY_SECTIONS": " ".join(sections),
-            "ROADWORTHY_STAGE": stage,
             store.DRAFT: str(draft),
         }
     )
@@ -146,7 +145,7 @@ def run(stage: str) -> int:
     shutil.rmtree(draft, ignore_errors=True)
     target = draft / source.name
     draft.mkdir(parents=True)
-    os.environ.update(_environment(stage, draft, list(values)))
+    os.environ.update(_environment(draft, list(values)))
     try:
         _execute(source, target, values)
     except KeyboardInterrupt:

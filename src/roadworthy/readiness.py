@@ -19,11 +19,14 @@ from roadworthy.settings import Criterion, Readiness
 RECORD = "reports/metrics/readiness.json"
 FROZEN = {
     "reports/metrics/audit.json": "split.test_id_sha256",
+    "reports/metrics/clean.json": "test_id_sha256",
     "reports/metrics/baseline.json": "test_id_sha256",
     "reports/metrics/finetune.json": "test_id_sha256",
     "reports/metrics/evaluate.json": "test_id_sha256",
 }
 """Evidence file -> where it names the test set that it was measured on."""
+ALLOWED = (*FROZEN, "reports/metrics/cost.json", "reports/timings/reference.json")
+"""What a criterion may cite: the stage depends on each, so none is stale or its own verdict."""
 MARKS = {"pass": "pass   ", "fail": "FAIL   ", "unknown": "UNKNOWN"}
 
 
@@ -102,7 +105,7 @@ def judge_all(settings: Readiness, evidence: Evidence) -> list[Judgement]:
     """Judge the test set's identity and every criterion, in the order of conf/readiness.
 
     Raises:
-        UserError: no criterion, or two of one name.
+        UserError: no criterion, two of one name, or evidence that the stage does not depend on.
 
     """
     names = ["same_test_set", *(criterion.name for criterion in settings.criteria)]
@@ -111,6 +114,12 @@ def judge_all(settings: Readiness, evidence: Evidence) -> list[Judgement]:
     twice = [name for position, name in enumerate(names) if name in names[:position]]
     if twice:
         raise UserError(f"config: readiness.criteria: the name {twice[0]!r} is taken: rename one")
+    for criterion in settings.criteria:
+        if criterion.evidence not in ALLOWED:
+            raise UserError(
+                f"config: readiness.criteria: {criterion.name!r} cites {criterion.evidence!r}: "
+                f"evidence has to be one of {', '.join(ALLOWED)}"
+            )
     return [same_test_set(evidence), *(judge(item, evidence) for item in settings.criteria)]
 
 

@@ -10,7 +10,9 @@ import yaml
 from roadworthy import store
 from roadworthy.config import root
 from roadworthy.errors import UserError
-from roadworthy.markdown import find, interval, rows, text
+from roadworthy.markdown import ABSENT, find, interval, rows, text
+from roadworthy.plots.evaluate import NAMES
+from roadworthy.plots.style import plain
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 
@@ -30,12 +32,29 @@ def _line(
     counts = find(evaluate, "rows") or {}
     machine = f"{text(find(cost, 'machine.cpu'))}, {text(find(cost, 'machine.cores'))} cores"
     return (
-        f"Verdict: **{text(find(readiness, 'verdict'))}**{because}. Data: "
+        f"Verdict on the fine-tuned model: **{text(find(readiness, 'verdict'))}**{because}. Data: "
         f"{text(find(data, 'title') or find(data, 'name'))}, {text(find(counts, 'test'))} test and "
         f"{text(find(counts, 'validation'))} validation messages. Made by `make repro`; "
         f"{text(find(cost, 'volume'))} messages a month at prices of "
-        f"{text(find(cost, 'prices_as_of'))}; latency measured on {machine}."
+        f"{text(find(cost, 'prices_as_of'))}; latency measured on {machine}, with messages of "
+        f"{text(find(cost, 'reference.data'))}."
     )
+
+
+def _name(model: str, best: object) -> str:
+    """Name a model for readers: the fine-tuned one in bold, the best baseline marked as such."""
+    spoken = text(NAMES.get(model, plain(model)))
+    if model == "lora":
+        return f"**{spoken}**"
+    return f"{spoken} (best baseline)" if model == best else spoken
+
+
+def _fixed(value: float | None, digits: int) -> str:
+    """Show a number with ``digits`` decimals; what would round to nothing as "under" the least."""
+    if value is None:
+        return ABSENT
+    least = 10.0**-digits
+    return f"under {least:.{digits}f}" if 0 < value < least else f"{value:,.{digits}f}"
 
 
 def block(
@@ -53,20 +72,13 @@ def block(
         entry, money = evaluate["models"][name], find(cost, f"models.{name}")
         cells.append(
             [
-                f"`{name}`",
+                _name(name, find(evaluate, "best_baseline")),
                 interval(find(entry, "accuracy")),
-                *(
-                    text(value if value is None else round(value, 3))
-                    for value in (find(entry, "macro_f1.value"), find(entry, "ece_after"))
-                ),
-                *(
-                    text(value if value is None else round(value, 2))
-                    for value in (
-                        find(money, "latency_ms_p95"),
-                        find(money, "monthly.total"),
-                        find(money, "per_1000"),
-                    )
-                ),
+                _fixed(find(entry, "macro_f1.value"), 3),
+                _fixed(find(entry, "ece_after"), 3),
+                _fixed(find(money, "latency_ms_p95"), 1),
+                _fixed(find(money, "monthly.total"), 2),
+                _fixed(find(money, "per_1000"), 2),
             ]
         )
     return "\n".join([BEGIN, *rows(header, cells), "", _line(evaluate, cost, readiness, data), END])

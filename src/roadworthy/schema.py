@@ -117,6 +117,30 @@ def check_labels(messages: pd.DataFrame, data: Data, audit: Audit) -> pd.Series:
     return counts
 
 
+def check_distinct(messages: pd.DataFrame, clusters: pd.Series, audit: Audit) -> pd.Series:
+    """Check that no class is copies of a few messages; gives each class's distinct ones.
+
+    ``clusters`` has the near-duplicate cluster of each row of ``messages``; rows of one cluster
+    count once. Whole clusters go to one split, so a class of one cluster could never be tested.
+
+    Raises:
+        UserError: a class with fewer than ``audit.min_rows`` clusters among the rows to learn from.
+
+    """
+    learnable = messages["in_scope"] & ~messages["split"].isin(["validation", "test"])
+    labels = messages.loc[learnable, "label"]
+    distinct = clusters[learnable].groupby(labels).nunique()
+    for label, count in distinct[distinct < audit.min_rows].items():
+        row = messages.loc[labels.index[labels == label][0]]
+        raise UserError(
+            f"{row['file']}, row {row['row']}: class {label!r} has {count} distinct message(s) to "
+            f"learn from in {int((labels == label).sum())} rows, the others are near-copies; "
+            f"audit.min_rows is {audit.min_rows}. Add messages in other words, merge it into "
+            f"another class, or remove it."
+        )
+    return distinct
+
+
 def freshness(sources: pd.DataFrame, audit: Audit) -> dict[str, object]:
     """Say how old the newest message of all is, in days; null where the data has no dates."""
     dated = sources["newest"].dropna()

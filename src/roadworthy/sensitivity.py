@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from roadworthy.errors import UserError
 from roadworthy.pricing import HOURS, Measured, bill, capacity, instances, per_message
 from roadworthy.settings import Api, Cost
 
@@ -65,6 +66,15 @@ def api_line(api: Api) -> Line:
     return Line(0.0, per_message(api))
 
 
+def _factors(cfg: Cost) -> list[float]:
+    """Hand out the factors, once they are known to be finite, above 0, and at least one."""
+    if not cfg.factors or not all(0 < factor < math.inf for factor in cfg.factors):
+        raise UserError(
+            f"config: cost.factors = {cfg.factors!r}: give at least one number, each above 0"
+        )
+    return cfg.factors
+
+
 def _changed(
     model: Measured, cfg: Cost, assumption: str, factor: float
 ) -> tuple[Measured, Cost, float]:
@@ -81,7 +91,12 @@ def sensitivity(models: dict[str, Measured | None], cfg: Cost) -> pd.DataFrame:
     """One row per model, assumption and factor: the month's cost, its change against as configured.
 
     Models without a timing have no rows; columns ``..._with_errors`` are NaN without an accuracy.
+
+    Raises:
+        UserError: no factor, or one that is not a number above 0.
+
     """
+    factors = _factors(cfg)
     columns = ["model", "assumption", "factor", "value", "total", "change"]
     columns += ["total_with_errors", "change_with_errors"]
     rows: list[dict[str, Any]] = []
@@ -90,7 +105,7 @@ def sensitivity(models: dict[str, Measured | None], cfg: Cost) -> pd.DataFrame:
             continue
         base = bill(model, cfg)
         for assumption in ASSUMPTIONS:
-            for factor in cfg.factors:
+            for factor in factors:
                 other, settings, value = _changed(model, cfg, assumption, factor)
                 new = bill(other, settings)
                 numbers = [value, new.total, new.total - base.total]

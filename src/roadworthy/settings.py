@@ -116,7 +116,7 @@ class Audit:
     permutations: int = _bounded(128, 16, 1024)
     """MinHash permutations that find candidates; every candidate is then verified exactly."""
     min_rows: int = _bounded(4, 3, 1000)
-    """Fewest rows a class may have."""
+    """Fewest distinct messages (near-copies count once) a class may have."""
     tail_rows: int = _bounded(40, 1, 1_000_000)
     """A class with fewer training rows counts as long tail."""
     length_edges: list[int] = field(default_factory=lambda: [8, 25, 60])
@@ -287,7 +287,7 @@ class Cost:
     error_price: float = _bounded(MISSING, 0.0, 1_000_000.0)
     """What one misrouted message costs (a second look by an agent): an assumption."""
     factors: list[float] = field(default_factory=lambda: [0.5, 2.0])
-    """Each assumption is multiplied by these in the sensitivity table."""
+    """Each assumption is multiplied by these in the sensitivity table; all above 0."""
     apis: list[Api] = field(default_factory=list)
 
 
@@ -299,7 +299,7 @@ class Criterion:
     question: str = MISSING
     """What a stakeholder asks."""
     evidence: str = MISSING
-    """JSON file under reports/."""
+    """One of the records that the stage depends on (``readiness.ALLOWED``)."""
     metric: str = MISSING
     """Dotted path in that file."""
     direction: str = _one_of("at_least", "at_least", "at_most")

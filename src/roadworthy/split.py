@@ -24,7 +24,9 @@ class Frozen:
     split: pd.Series
     """train, validation or test, one per message."""
     made: tuple[str, ...]
-    """The splits that were carved out here; the others came with the data."""
+    """The splits that rows were carved out for; the others came with the data."""
+    carved: pd.Series
+    """Whether a row was moved here from training to another split."""
     seed: int
 
     @property
@@ -34,7 +36,7 @@ class Frozen:
 
     @property
     def brought(self) -> bool:
-        """Whether the test set came with the data."""
+        """Whether the test rows in scope came with the data."""
         return "test" not in self.made
 
     def record(self, messages: pd.DataFrame, slices: list[str]) -> dict[str, object]:
@@ -115,23 +117,28 @@ def carve(rows: pd.DataFrame, movable: pd.Series, share: float, keep: int, seed:
 def freeze(messages: pd.DataFrame, clusters: pd.Series, settings: Split) -> Frozen:
     """Give every message its split.
 
-    ``messages`` has the columns ``label`` and ``split`` (empty where the data brings none).
+    ``messages`` has the columns ``label``, ``in_scope`` and ``split`` (empty where the data
+    brings none).
 
-    A missing test set takes ``settings.test`` of each label, a missing validation set
-    ``settings.validation`` of what is then left; out-of-scope rows count as a label of their
-    own. Clusters with a row in a split that the data brought stay in training, so that nothing
-    made here straddles.
+    A split that the data brings is kept. One without a row in scope is missing, since nothing
+    could be scored on it: rows are carved out for it, beside those it brings. A missing test set
+    takes ``settings.test`` of each label, a missing validation set ``settings.validation`` of
+    what is then left; out-of-scope rows count as a label of their own. Clusters with a row in a
+    split that the data brought stay in training, so that nothing made here straddles.
 
     Raises:
         UserError: the data brings held-out rows but no training rows, or there is too little to
         carve out.
 
     """
-    split = messages["split"].replace("", "train")
-    if not (split == "train").any():
-        raise UserError("the data brings no training rows: every row's split is validation or test")
+    brought = split = messages["split"].replace("", "train")
+    scope = messages["in_scope"]
+    if not (scope & (split == "train")).any():
+        raise UserError(
+            "the data brings no training rows in scope: the split of each is validation or test"
+        )
     made: list[str] = []
-    missing = [name for name in ("test", "validation") if not (split == name).any()]
+    missing = [name for name in ("test", "validation") if not (scope & (split == name)).any()]
     for number, name in enumerate(missing):
         training = split == "train"
         rows = messages.loc[training, ["label"]].assign(cluster=clusters[training])
@@ -139,12 +146,13 @@ def freeze(messages: pd.DataFrame, clusters: pd.Series, settings: Split) -> Froz
         keep = 2 if name == "test" and "validation" in missing else 1
         share = settings.test if name == "test" else settings.validation
         taken = carve(rows, movable, share, keep, settings.seed + number)
-        if not taken:
+        moved = training & clusters.isin(taken)
+        if not (moved & scope).any():
             raise UserError(
-                f"no {name} rows can be carved out of {int(training.sum())} training rows: nearly "
-                f"all are near-duplicates of one another. Add messages, or bring a {name} split "
-                f"(data.files[].split in conf/data/)."
+                f"no {name} rows can be carved out of {int((training & scope).sum())} training "
+                f"rows in scope: nearly all are near-duplicates of one another. Add messages, or "
+                f"bring a {name} split (data.files[].split in conf/data/)."
             )
-        split = split.mask(training & clusters.isin(taken), name)
+        split = split.mask(moved, name)
         made.append(name)
-    return Frozen(split, tuple(made), settings.seed)
+    return Frozen(split, tuple(made), split != brought, settings.seed)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 DRAFT = "ROADWORTHY_DRAFT"
 SIMPLEST_FIRST = ("majority", "keyword", "tfidf", "boosted", "neighbours", "probe")
+FROZEN = {"timings": "make timings"}
+"""Stages that ``dvc repro`` leaves alone, and the command that runs them."""
 
 
 def outputs(stage: str) -> list[str]:
@@ -78,7 +80,8 @@ def publish(stage: str) -> None:
 def _existing(path: str, stage: str) -> Path:
     full = root() / path
     if not full.exists():
-        raise UserError(f"{path} is missing: run `dvc repro {stage}` first (it makes this file)")
+        command = FROZEN.get(stage, f"dvc repro {stage}")
+        raise UserError(f"{path} is missing: run `{command}` first (it makes this file)")
     return full
 
 
@@ -112,10 +115,13 @@ def write_json(path: str, content: dict[str, Any]) -> Path:
 
 
 def read_json(path: str, stage: str) -> dict[str, Any]:
-    """A JSON file that ``stage`` makes."""
-    content = json.loads(_existing(path, stage).read_text(encoding="utf-8"))
-    assert isinstance(content, dict)
-    return content
+    """A JSON file that ``stage`` makes; a UserError if it is missing or damaged."""
+    text = _existing(path, stage).read_bytes()
+    try:
+        return {**json.loads(text)}
+    except (ValueError, TypeError) as error:
+        command = FROZEN.get(stage, f"dvc repro {stage}")
+        raise UserError(f"{path} is damaged ({error}): remove it and run `{command}`") from error
 
 
 def write_metrics(stage: str, content: dict[str, Any]) -> Path:
@@ -195,24 +201,25 @@ def read_predictions() -> dict[str, pd.DataFrame]:
     return {name: found[name] for name in (*known, *others, "lora") if name in found}
 
 
-def write_csv(stage: str, name: str, frame: pd.DataFrame, index: bool = False) -> Path:
-    """reports/tables/<stage>/<name>.csv, a table for people (floats with four decimals).
+def write_csv(
+    stage: str, name: str, frame: pd.DataFrame, index: bool = False, folder: str = "reports/tables"
+) -> Path:
+    """<folder>/<stage>/<name>.csv, a table for people (floats with four decimals).
 
-    Text that a spreadsheet would run as a formula is defused with a leading apostrophe.
+    Text that a spreadsheet would run as a formula, in the index and header too, is defused with a
+    leading apostrophe.
     """
-    target = _new(f"reports/tables/{stage}/{name}.csv")
-    safe = frame.copy()
+    target = _new(f"{folder}/{stage}/{name}.csv")
+    safe = (frame.reset_index() if index else frame).rename(columns=_defused)
     for column in safe.columns:
         if not pd.api.types.is_numeric_dtype(safe[column]):
             safe[column] = safe[column].map(_defused)
-    safe.to_csv(target, index=index, float_format="%.4f", lineterminator="\n")
+    safe.to_csv(target, index=False, float_format="%.4f", lineterminator="\n")
     return target
 
 
 def _defused(cell: Any) -> Any:  # noqa: ANN401
-    return (
-        f"'{cell}" if isinstance(cell, str) and cell.lstrip()[:1] in ("=", "+", "-", "@") else cell
-    )
+    return f"'{cell}" if isinstance(cell, str) and cell.lstrip()[:1] in tuple("=+-@") else cell
 
 
 def write_figure(stage: str, name: str, figure: Figure) -> Path:
@@ -238,7 +245,6 @@ def write_embeddings(stage: str, vectors: NDArray[np.float32]) -> Path:
 
 def read_embeddings(stage: str) -> NDArray[np.float32]:
     """Sentence vectors, shape (messages, d)."""
-    vectors: NDArray[np.float32] = load_file(
-        _existing(f"artifacts/{stage}/embeddings.safetensors", stage)
-    )["embeddings"]
+    path = _existing(f"artifacts/{stage}/embeddings.safetensors", stage)
+    vectors: NDArray[np.float32] = load_file(path)["embeddings"]
     return vectors

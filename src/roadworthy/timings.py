@@ -18,12 +18,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from roadworthy import store
-from roadworthy.config import parse, root
+from roadworthy.config import recorded, root
 from roadworthy.models.architecture import Labelled, labelled
 from roadworthy.models.encoder import device
 from roadworthy.settings import Settings
@@ -108,20 +107,17 @@ def _row(
 def _baselines(
     settings: Settings, texts: list[str], train: Labelled
 ) -> Iterable[tuple[str, dict[str, Any]]]:
-    from roadworthy.models import ARCHITECTURES
+    from roadworthy.baseline import build
     from roadworthy.models.encoder import SentenceEncoder
 
     load_encoder = seconds(lambda: SentenceEncoder(settings.encoder))
     embed = SentenceEncoder(settings.encoder)
     for name in settings.baseline.architectures:
-        fresh, model = (
-            ARCHITECTURES[name](settings.baseline, embed, settings.seed) for _ in range(2)
-        )
+        fresh, model = (build(name, settings.baseline, embed, settings.seed) for _ in range(2))
         fit_seconds = seconds(lambda: fresh.fit(train))  # noqa: B023 - called at once
         folder = store.folder("baseline", f"models/{name}")
         load = seconds(lambda: model.load(folder))  # noqa: B023
-        if name in ("neighbours", "probe"):
-            load += load_encoder
+        load += load_encoder if model.uses_encoder else 0
         yield name, _row(model, texts, load, fit_seconds, len(train.texts))
 
 
@@ -137,7 +133,7 @@ def training_rate(settings: Settings, rows: Labelled) -> float:
 
     own = replace(settings.finetune, max_epochs=1)
     rows = _first(rows, TRAINING_STEPS * own.batch_size)
-    prototypes = torch.eye(rows.n_classes, 384)
+    prototypes = torch.eye(rows.n_classes, store.read_embeddings("clean").shape[1])
     network, tokenizer = fresh_network(
         settings.encoder, own.lora, prototypes, own.scale, settings.seed
     )
@@ -162,7 +158,7 @@ def _lora(settings: Settings, texts: list[str], rows: Labelled) -> dict[str, Any
 
 def measure() -> str:
     """Time every trained architecture on validation and test messages; returns a message."""
-    settings = parse(yaml.safe_load((root() / "params.yaml").read_text(encoding="utf-8")))
+    settings = recorded()
     split = store.read_json("artifacts/audit/split.json", "audit")
     messages = store.read_messages()
     judged = messages[(messages["split"] != "train") & messages["in_scope"]]

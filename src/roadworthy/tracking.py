@@ -8,18 +8,19 @@ wandb/``.
 from __future__ import annotations
 
 import logging
+import netrc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from PIL import Image
 
 from roadworthy import store
-from roadworthy.config import compose, flat, root, validate
+from roadworthy.config import compose, flat, parse, recorded, root
+from roadworthy.settings import Track
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,24 +63,38 @@ class Run:
             self._backend.log({name: wandb.Image(Image.open(stream))})
 
 
-def mode() -> str:
+def settings() -> Track:
+    """The section ``track``: from params.yaml under the runner, from conf/ by hand.
+
+    It is no stage's parameter, so that going online retrains nothing.
+    """
+    return recorded().track if os.environ.get(store.DRAFT) else parse(compose()).track
+
+
+def _has_key() -> bool:
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("://")[-1]
+    try:
+        return netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def mode(track: Track) -> str:
     """WANDB_MODE where it is set, else track.mode: offline, online or disabled.
 
     Online without a key would prompt or fail, so it falls back to offline, with a warning.
     """
-    asked = os.environ.get("WANDB_MODE") or str(validate(compose())["track"]["mode"])
-    if (
-        asked == "online"
-        and not os.environ.get("WANDB_API_KEY")
-        and not (Path.home() / ".netrc").exists()
-    ):
+    asked = os.environ.get("WANDB_MODE") or track.mode
+    if asked == "online" and not _has_key():
         log.warning("W&B: no API key (WANDB_API_KEY or `wandb login`): tracking offline")
         return "offline"
     return asked
 
 
-def _begin(stage: str, settings: dict[str, Any], chosen: str) -> Run:
-    os.environ.setdefault("WANDB_SILENT", "true")
+def _begin(stage: str, config: dict[str, Any], project: str, chosen: str) -> Run:
+    os.environ.update(WANDB_SILENT="true", WANDB_ERROR_REPORTING="false")
     import wandb
 
     experiment = os.environ.get("DVC_EXP_NAME") or (
@@ -88,13 +103,13 @@ def _begin(stage: str, settings: dict[str, Any], chosen: str) -> Run:
     try:
         backend = wandb.init(
             mode=chosen,  # type: ignore[arg-type]
-            project=os.environ.get("WANDB_PROJECT", "roadworthy"),
+            project=os.environ.get("WANDB_PROJECT", project),
             # DVC_ROOT outlives the temporary checkout of `dvc exp run --temp`.
             dir=os.environ.get("DVC_ROOT", str(root())),
             group=experiment,
             job_type=stage,
             name=f"{experiment}-{stage}",
-            config=settings,
+            config=config,
             settings=wandb.Settings(
                 console="off", x_disable_stats=True, save_code=False, disable_git=False
             ),
@@ -106,10 +121,11 @@ def _begin(stage: str, settings: dict[str, Any], chosen: str) -> Run:
 
 
 @contextmanager
-def run(stage: str, **settings: Any) -> Iterator[Run]:  # noqa: ANN401 - sections are mappings or numbers
+def run(stage: str, **sections: Any) -> Iterator[Run]:  # noqa: ANN401 - sections are mappings or numbers
     """A tracked run of one stage; finished on leaving the block, also after an error."""
-    chosen = mode()
-    tracked = Run() if chosen == "disabled" else _begin(stage, settings, chosen)
+    track = settings()
+    chosen = mode(track)
+    tracked = Run() if chosen == "disabled" else _begin(stage, sections, track.project, chosen)
     failed = True
     try:
         yield tracked

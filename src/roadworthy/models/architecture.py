@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,9 @@ class Labelled:
 
 class Architecture(ABC):
     """Fit on labelled messages, give class probabilities, survive a restart."""
+
+    uses_encoder: ClassVar[bool] = False
+    """Whether the frozen encoder is part of the model: its size and load time count."""
 
     def __init__(self, settings: Baseline, embed: Embed, seed: int) -> None:
         """Keep the settings; ``embed`` is only called where sentence vectors are needed."""

@@ -29,7 +29,10 @@ def model_folder(settings: Encoder) -> Path:
         UserError: the package is not installed, or the weights are not the pinned ones.
 
     """
-    spec = importlib.util.find_spec(settings.package)
+    try:
+        spec = importlib.util.find_spec(settings.package)
+    except (ModuleNotFoundError, ValueError):  # a dotted name without its parent, or no name
+        spec = None
     if spec is None or spec.origin is None:
         raise UserError(
             f"encoder.package = '{settings.package}' is not installed: run `make install`"
@@ -44,6 +47,11 @@ def model_folder(settings: Encoder) -> Path:
             f"encoder.sha256 is {settings.sha256[:12]}…. Reinstall it or pin what you mean."
         )
     return folder
+
+
+def encoder_bytes(settings: Encoder) -> int:
+    """Size of the encoder's weights on disk."""
+    return (model_folder(settings) / "model.safetensors").stat().st_size
 
 
 def device(settings: Encoder) -> torch.device:

@@ -3,66 +3,65 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import CountVectorizer
 
 from roadworthy.errors import UserError
 from roadworthy.models.architecture import Architecture, Labelled
 
 
-class Keyword(Architecture):
-    """A few telling words and word pairs per class.
+def terms(text: str) -> set[str]:
+    """The words and word pairs of a message, in lower case."""
+    words = re.findall(r"\w+", text.casefold())
+    return {*words, *(f"{first} {second}" for first, second in pairwise(words))}
 
-    Each one found in a message votes with its log-odds.
+
+class Keyword(Architecture):
+    """A few telling words and word pairs per class; each one found votes with its log-odds.
 
     Log-odds of document frequency with add-one-half smoothing, in the class against all other
-    classes; only positive ones become rules. A message without any keyword falls back to the class
-    shares.
+    classes; only positive ones, seen in two messages or more, become rules. A message without any
+    keyword falls back to the class shares.
     """
 
     def fit(self, train: Labelled) -> None:
-        counter = CountVectorizer(ngram_range=(1, 2), binary=True, min_df=2)
-        found = counter.fit_transform(train.texts)
-        terms, total = counter.get_feature_names_out(), np.asarray(found.sum(axis=0)).ravel()
+        found = [terms(text) for text in train.texts]
+        total = Counter(term for message in found for term in message)
         counts = np.bincount(train.y, minlength=train.n_classes)
-        self.rules: list[dict[str, float]] = []
-        for label in range(train.n_classes):
-            inside = np.asarray(found[train.y == label].sum(axis=0)).ravel()
-            p = (inside + 0.5) / (counts[label] + 1)
-            q = (total - inside + 0.5) / (len(train.y) - counts[label] + 1)
-            odds = np.log(p / (1 - p)) - np.log(q / (1 - q))
-            # Support keeps a rule from resting on one lucky message.
-            order = np.argsort(-odds * np.sqrt(inside), kind="stable")[
-                : self.settings.keyword.terms
-            ]
-            self.rules.append(
-                {str(terms[i]): round(float(odds[i]), 4) for i in order if odds[i] > 0}
-            )
         self.shares = (counts / counts.sum()).tolist()
+        self.rules: list[dict[str, float]] = []
+        for label, rows in enumerate(counts.tolist()):
+            messages = [found[i] for i in np.flatnonzero(train.y == label)]
+            inside = Counter(term for message in messages for term in message)
+            odds = {
+                term: _log_odds(n, rows) - _log_odds(total[term] - n, len(found) - rows)
+                for term, n in inside.items()
+                if total[term] > 1
+            }
+            # Support keeps a rule from resting on few messages; ties go by the alphabet.
+            order = sorted(odds, key=lambda term: (-odds[term] * math.sqrt(inside[term]), term))
+            best = order[: self.settings.keyword.terms]
+            self.rules.append({term: round(odds[term], 4) for term in best if odds[term] > 0})
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        vocabulary = sorted({term for rules in self.rules for term in rules})
-        column = {term: number for number, term in enumerate(vocabulary)}
-        weights = np.zeros((len(vocabulary), len(self.rules)))
-        for label, rules in enumerate(self.rules):
-            for term, odds in rules.items():
-                weights[column[term], label] = odds
-        found = CountVectorizer(ngram_range=(1, 2), binary=True, vocabulary=vocabulary).transform(
-            texts
-        )
-        votes = np.asarray(found @ weights) + 0.01 * np.asarray(self.shares)
+        votes = np.tile(0.01 * np.asarray(self.shares), (len(texts), 1))
+        for row, text in enumerate(texts):
+            found = terms(text)
+            for label, rules in enumerate(self.rules):
+                votes[row, label] += sum(rules[term] for term in rules if term in found)
         normalised: NDArray[np.float64] = votes / votes.sum(axis=1, keepdims=True)
         return normalised
 
     def save(self, folder: Path) -> None:
-        content = {"rules": self.rules, "shares": self.shares}
-        (folder / "rules.json").write_text(
-            json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
-        )
+        text = json.dumps({"rules": self.rules, "shares": self.shares}, ensure_ascii=False)
+        (folder / "rules.json").write_text(text + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> None:
         try:
@@ -72,3 +71,9 @@ class Keyword(Architecture):
             raise UserError(
                 f"rules.json in {folder} cannot be read ({error}): run `dvc repro baseline`"
             ) from error
+
+
+def _log_odds(found: int, rows: int) -> float:
+    """Smoothed log-odds that a message holds a term."""
+    share = (found + 0.5) / (rows + 1)
+    return math.log(share / (1 - share))

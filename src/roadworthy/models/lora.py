@@ -69,8 +69,13 @@ def fresh_network(
     torch.manual_seed(seed)
     tokenizer, transformer = load_transformer(model_folder(encoder))
     targets = list(lora.target_modules)
+    # The pooler is never used here: an adapter on it would be counted and saved, but not trained.
     config = LoraConfig(
-        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=targets,
+        exclude_modules=".*pooler.*",
     )
     with warnings.catch_warnings():  # peft asks transformers by a name that is going away
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
@@ -86,6 +91,11 @@ def save_adapter(network: IntentNetwork, folder: Path) -> None:
     network.transformer.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty card
     save_arrays(folder / "head.safetensors", prototypes=network.prototypes.detach().cpu().numpy())
+
+
+def adapter_keys(folder: Path) -> list[str]:
+    """Names of the tensors in an adapter's file."""
+    return sorted(load_arrays(folder / "adapter_model.safetensors"))
 
 
 def save_merged(

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from roadworthy.models.architecture import Architecture, Labelled, load_arrays, save_arrays
 
+BLOCK = 1024
+"""Messages compared with all training rows at a time."""
+
 
 class Neighbours(Architecture):
     """Exact k nearest neighbours by cosine on frozen embeddings.
@@ -17,19 +20,27 @@ class Neighbours(Architecture):
     Votes weighted by exp(cosine / temperature).
     """
 
+    uses_encoder = True
+
     def fit(self, train: Labelled) -> None:
         self.vectors, self.y, self.n_classes = self.embed(train.texts), train.y, train.n_classes
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        cosine = self.embed(texts) @ self.vectors.T
+        vectors = self.embed(texts)
+        # Blocks keep the similarities to all training rows within memory.
+        blocks = [vectors[at : at + BLOCK] for at in range(0, max(len(vectors), 1), BLOCK)]
+        return np.concatenate([self._votes(block) for block in blocks])
+
+    def _votes(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        cosine = vectors @ self.vectors.T
         k = min(self.settings.neighbours.k, cosine.shape[1])
         nearest = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
         near = np.take_along_axis(cosine, nearest, axis=1).astype(np.float64)
         weights = np.exp(
             (near - near.max(axis=1, keepdims=True)) / self.settings.neighbours.temperature
         )
-        votes = np.zeros((len(texts), self.n_classes))
-        np.add.at(votes, (np.arange(len(texts))[:, None], self.y[nearest]), weights)
+        votes = np.zeros((len(vectors), self.n_classes))
+        np.add.at(votes, (np.arange(len(vectors))[:, None], self.y[nearest]), weights)
         normalised: NDArray[np.float64] = votes / votes.sum(axis=1, keepdims=True)
         return normalised
 

@@ -19,19 +19,24 @@ def fit_probe(
 
     A class without rows (possible inside a fold) gets probability zero.
     """
+    weights = np.zeros((n_classes, vectors.shape[1]))
+    bias = np.full(n_classes, -1e9)
+    if len(np.unique(y)) == 1:  # inside a fold of tiny data: always the one class there is
+        bias[y[0]] = 0.0
+        return weights, bias
     model = LogisticRegression(C=C, max_iter=2000).fit(vectors, y)
     coefficients, intercepts = model.coef_, model.intercept_
     if len(model.classes_) == 2:  # scikit-learn keeps one row for two classes
         coefficients = np.vstack([-coefficients, coefficients]) / 2
         intercepts = np.concatenate([-intercepts, intercepts]) / 2
-    weights = np.zeros((n_classes, vectors.shape[1]))
-    bias = np.full(n_classes, -1e9)
     weights[model.classes_], bias[model.classes_] = coefficients, intercepts
     return weights, bias
 
 
 class Probe(Architecture):
     """The frozen-encoder baseline that fine-tuning has to beat."""
+
+    uses_encoder = True
 
     def fit(self, train: Labelled) -> None:
         vectors = self.embed(train.texts)

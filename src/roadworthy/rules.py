@@ -1,0 +1,73 @@
+"""What settings must obey beyond their types: ranges, choices, lists, paths."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from roadworthy.errors import UserError
+from roadworthy.settings import Settings
+
+
+def check(settings: Settings) -> None:
+    """Refuse settings that cannot be run; the message names the key and the value.
+
+    Raises:
+        UserError: value out of range or not among the choices, empty list, path out of the project,
+            file outside data/ without its hash.
+    """
+    _ranges(settings)
+    _lists(settings)
+    _files(settings)
+
+
+def _ranges(node: Any, key: str = "") -> None:  # noqa: ANN401
+    """Refuse a value outside the range or the choices that settings.py states for it."""
+    if isinstance(node, list):
+        for number, item in enumerate(node):
+            _ranges(item, f"{key}[{number}]")
+    if not is_dataclass(node):
+        return
+    for spec in fields(node):
+        value, name = getattr(node, spec.name), f"{key}.{spec.name}".lstrip(".")
+        low, high, choices = (spec.metadata.get(word) for word in ("low", "high", "choices"))
+        if low is not None and high is not None and not low <= value <= high:
+            raise UserError(f"config: {name} = {value!r} is out of range: from {low} to {high}")
+        if choices is not None and value not in choices:
+            raise UserError(
+                f"config: {name} = {value!r} is not one of {', '.join(map(repr, choices))}"
+            )
+        _ranges(value, name)
+
+
+def _lists(settings: Settings) -> None:
+    """Lists that must not be empty, or hold anything twice."""
+    for key, items in (
+        ("data.files", [file.path for file in settings.data.files]),
+        ("data.slices", settings.data.slices),
+        ("baseline.architectures", settings.baseline.architectures),
+        ("finetune.lora.target_modules", settings.finetune.lora.target_modules),
+        ("cost.factors", settings.cost.factors),
+    ):
+        if not items and key != "data.slices":
+            raise UserError(f"config: {key} is empty: name at least one")
+        if len(set(items)) < len(items):
+            raise UserError(f"config: {key} = {list(items)} names something twice")
+    if min(settings.cost.factors) <= 0:
+        raise UserError(f"config: cost.factors = {settings.cost.factors}: each must be above 0")
+
+
+def _files(settings: Settings) -> None:
+    """Paths stay inside the project, and files that git does not hold carry a hash."""
+    for number, file in enumerate(settings.data.files):
+        key, path = f"data.files[{number}]", Path(file.path)
+        if path.is_absolute() or ".." in path.parts:
+            raise UserError(
+                f"config: {key}.path = {file.path!r} leaves the project: use a relative path"
+            )
+        if path.parts[:1] != ("data",) and not re.fullmatch(r"[0-9a-f]{64}", file.sha256):
+            raise UserError(
+                f"config: {key}.sha256 = {file.sha256!r}: a file outside data/ needs its SHA-256"
+            )
