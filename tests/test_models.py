@@ -152,3 +152,12 @@ def test_keywords_of_a_language_without_spaces_fall_back_to_the_shares():
 def test_a_probe_that_saw_one_class_always_says_it():
     weights, bias = fit_probe(np.eye(3), np.array([1, 1, 1]), 3, C=1.0)
     assert softmax(np.eye(3) @ weights.T + bias).argmax(axis=1).tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["tfidf", "boosted"])
+def test_equal_estimators_give_equal_bytes(name, tmp_path):
+    for run in ("first", "second"):
+        (tmp_path / run).mkdir()
+        fitted(name).save(tmp_path / run)
+    first, second = (tmp_path / run / "pipeline.skops" for run in ("first", "second"))
+    assert first.read_bytes() == second.read_bytes()

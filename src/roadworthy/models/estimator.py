@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
-from skops.io import dump, get_untrusted_types, load
+from skops.io import dumps, get_untrusted_types, load
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from roadworthy.errors import UserError
 
+SCHEMA = "schema.json"
 TRUSTED = [
     "numpy.dtype",
     "sklearn._loss.link.Interval",
@@ -26,8 +29,31 @@ TRUSTED = [
 
 
 def save_estimator(path: Path, estimator: Any) -> None:  # noqa: ANN401 - any scikit-learn estimator
-    """Write an estimator that ``load_estimator`` will accept."""
-    dump(estimator, path)
+    """Write an estimator that ``load_estimator`` will accept; equal estimators give equal bytes."""
+    path.write_bytes(_canonical(dumps(estimator)))
+
+
+def _canonical(archive: bytes) -> bytes:
+    """The same archive without what differs from run to run.
+
+    skops names its parts at random, notes memory addresses and stamps the time: parts and
+    addresses are numbered in the order of the schema instead, and the time is zip's first.
+    """
+    with ZipFile(BytesIO(archive)) as source:
+        parts = {name: source.read(name) for name in source.namelist() if name != SCHEMA}
+        schema = source.read(SCHEMA).decode("utf-8")
+    found = sorted((name for name in parts if f'"{name}"' in schema), key=schema.index)
+    for number, name in enumerate(found):
+        schema = schema.replace(f'"{name}"', f'"part-{number:03d}{Path(name).suffix}"')
+    order = dict.fromkeys(re.findall(r'"__id__": (\d+)', schema))
+    index = {address: str(number) for number, address in enumerate(order)}
+    schema = re.sub(r'"__id__": (\d+)', lambda m: f'"__id__": {index[m.group(1)]}', schema)
+    target = BytesIO()
+    with ZipFile(target, "w") as out:
+        out.writestr(ZipInfo(SCHEMA), schema)
+        for number, name in enumerate(found):
+            out.writestr(ZipInfo(f"part-{number:03d}{Path(name).suffix}"), parts[name])
+    return target.getvalue()
 
 
 def load_estimator(path: Path) -> Any:  # noqa: ANN401
