@@ -6,7 +6,9 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 # Before anything loads torch: spinning threads starve each other on a busy machine.
@@ -55,3 +57,21 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "dvc.yaml").write_text("stages: {}\n")
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def planted() -> tuple[Any, ...]:
+    """Three well separated classes, 20 of 240 training labels flipped to the next class.
+
+    Vectors, true classes, given classes, rows with a wrong label, what ``find_issues`` says.
+    """
+    from roadworthy.noise import find_issues, out_of_fold
+    from roadworthy.settings import Clean
+
+    rng = np.random.default_rng(1)
+    truth = np.repeat([0, 1, 2], 80)
+    X = np.eye(3)[truth] * 3 + rng.normal(size=(240, 3)) * 0.5
+    y, wrong = truth.copy(), rng.choice(240, 20, replace=False)
+    y[wrong] = (y[wrong] + 1) % 3
+    p = out_of_fold(X, y, np.arange(240), 3, Clean(folds=4), seed=0)
+    return X, truth, y, wrong, find_issues(y, p)

@@ -9,18 +9,6 @@ from roadworthy.noise import find_issues, hit_rate, noise, out_of_fold
 from roadworthy.settings import Clean
 
 
-@pytest.fixture(scope="module")
-def planted():
-    """Three well separated classes, 20 of 240 training labels flipped to the next class."""
-    rng = np.random.default_rng(1)
-    truth = np.repeat([0, 1, 2], 80)
-    X = np.eye(3)[truth] * 3 + rng.normal(size=(240, 3)) * 0.5
-    y, wrong = truth.copy(), rng.choice(240, 20, replace=False)
-    y[wrong] = (y[wrong] + 1) % 3
-    p = out_of_fold(X, y, np.arange(240), 3, Clean(folds=4), seed=0)
-    return X, truth, y, wrong, find_issues(y, p)
-
-
 def test_planted_errors_are_found(planted):
     _, truth, _, wrong, issues = planted
     flagged = np.flatnonzero(issues["is_label_issue"])
