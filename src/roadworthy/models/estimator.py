@@ -42,17 +42,19 @@ def _canonical(archive: bytes) -> bytes:
     with ZipFile(BytesIO(archive)) as source:
         parts = {name: source.read(name) for name in source.namelist() if name != SCHEMA}
         schema = source.read(SCHEMA).decode("utf-8")
-    found = sorted((name for name in parts if f'"{name}"' in schema), key=schema.index)
-    for number, name in enumerate(found):
-        schema = schema.replace(f'"{name}"', f'"part-{number:03d}{Path(name).suffix}"')
-    order = dict.fromkeys(re.findall(r'"__id__": (\d+)', schema))
-    index = {address: str(number) for number, address in enumerate(order)}
+    named = dict.fromkeys(re.findall(r'"file": "([^"]+)"', schema))
+    part = {name: f"part-{number:05d}{Path(name).suffix}" for number, name in enumerate(named)}
+    schema = re.sub(r'"file": "([^"]+)"', lambda m: f'"file": "{part[m.group(1)]}"', schema)
+    addresses = dict.fromkeys(re.findall(r'"__id__": (\d+)', schema))
+    index = {address: str(number) for number, address in enumerate(addresses)}
     schema = re.sub(r'"__id__": (\d+)', lambda m: f'"__id__": {index[m.group(1)]}', schema)
+    # A vectorizer keeps the address of the stop words that it has checked.
+    schema = re.sub(r'("_stop_words_id": \{[^}]*"content": ")\d+', r"\g<1>0", schema)
     target = BytesIO()
     with ZipFile(target, "w") as out:
         out.writestr(ZipInfo(SCHEMA), schema)
-        for number, name in enumerate(found):
-            out.writestr(ZipInfo(f"part-{number:03d}{Path(name).suffix}"), parts[name])
+        for name, new in part.items():
+            out.writestr(ZipInfo(new), parts[name])
     return target.getvalue()
 
 
