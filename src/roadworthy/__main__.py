@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("stage")
     commands.add_parser("timings", help="measure latency and throughput on this machine")
     commands.add_parser("readiness", help="print the verdict; exit code 0 go, 1 no-go or unknown")
+    commands.add_parser("croissant", help="describe the data set for catalogues, from its contract")
     commands.add_parser("report", help="HTML of the executed notebooks, in reports/html/")
     readme = commands.add_parser("readme", help="regenerate the README's results table")
     readme.add_argument(
@@ -89,6 +90,10 @@ def dispatch(options: argparse.Namespace) -> int:
             message, code = readiness.verdict()
             print(message)
             return code
+        case "croissant":
+            from roadworthy import config, croissant
+
+            print(croissant.write(config.typed(data=config.conf("data")).data))
         case "report":
             from roadworthy import html
 

@@ -77,10 +77,11 @@ def _decode(path: Path, name: str) -> str:
     return text
 
 
-def _raw(data: Data, wanted: dict[str, str]) -> pd.DataFrame:
+def raw(data: Data, wanted: dict[str, str]) -> pd.DataFrame:
     """Read all files, one below the other: id, the columns of ``wanted``, file, row, split.
 
-    ``wanted`` maps a name to its source column. ``_id`` and ``_split`` are the declared columns.
+    Everything is text as it stands in the file, unchecked. ``wanted`` maps a name to its source
+    column. ``_id`` and ``_split`` are the declared columns.
     """
     wanted = wanted | ({"_id": data.id} if data.id else {})
     columns = list(dict.fromkeys(wanted.values()))
@@ -168,7 +169,7 @@ def load(data: Data) -> pd.DataFrame:
     wanted = {"text": data.text, "label": data.label} | {name: name for name in data.slices}
     wanted |= {"created_at": data.created_at} if data.created_at else {}
     wanted |= {"_split": data.split_column} if data.split_column else {}
-    frame = _raw(data, wanted)
+    frame = raw(data, wanted)
     frame["label"] = frame["label"].str.strip()
     _check_rows(frame, data)
     for name in data.slices:
@@ -194,6 +195,6 @@ def gold(data: Data) -> pd.Series | None:
     """
     if data.gold is None:
         return None
-    frame = _raw(data, {"gold": data.gold})
+    frame = raw(data, {"gold": data.gold})
     verified = frame.set_index("id")["gold"].str.strip()
     return verified[verified != ""]

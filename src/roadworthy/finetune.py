@@ -38,7 +38,7 @@ class Recipe(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
         """Cross-entropy with label smoothing."""
-        logits = self.network(batch["input_ids"], batch["attention_mask"])
+        logits = self.network.upper(batch["hidden"], batch["attention_mask"])
         smoothing = self.settings.label_smoothing
         loss = torch.nn.functional.cross_entropy(logits, batch["label"], label_smoothing=smoothing)
         self.examples += len(batch["label"])
@@ -48,7 +48,7 @@ class Recipe(pl.LightningModule):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Which rows are right."""
-        logits = self.network(batch["input_ids"], batch["attention_mask"])
+        logits = self.network.upper(batch["hidden"], batch["attention_mask"])
         self._right.append(logits.argmax(dim=-1) == batch["label"])
 
     def on_validation_epoch_end(self) -> None:

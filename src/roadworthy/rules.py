@@ -71,3 +71,9 @@ def _files(settings: Settings) -> None:
             raise UserError(
                 f"config: {key}.sha256 = {file.sha256!r}: a file outside data/ needs its SHA-256"
             )
+    contract = settings.data.contract
+    if contract is not None and (Path(contract).parts[:1] != ("data",) or ".." in contract):
+        raise UserError(
+            f"config: data.contract = {contract!r}: a contract lives below data/, so that a change "
+            f"of it is noticed"
+        )

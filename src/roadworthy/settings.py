@@ -76,6 +76,9 @@ class Data:
     """Column that says train, validation or test; other values are refused."""
     slices: list[str] = field(default_factory=list)
     """Columns by which every score is also broken down."""
+    contract: str | None = None
+    """Data contract (ODCS) below data/, relative to the root; it describes the first of ``files``,
+    and any others like it. Without one only the loader's own checks apply."""
     out_of_scope: str | None = None
     """A label that is not an intent: its rows are kept out of training and reported apart."""
     max_characters: int = _bounded(20_000, 1, 10_000_000)
@@ -119,6 +122,9 @@ class Audit:
     """Fewest distinct messages (near-copies count once) a class may have."""
     tail_rows: int = _bounded(40, 1, 1_000_000)
     """A class with fewer training rows counts as long tail."""
+    max_breaches: float = _bounded(0.01, 0.0, 1.0)
+    """Accepted share of rows that break the data contract: they are set aside; more stop the
+    run."""
     length_edges: list[int] = field(default_factory=lambda: [8, 25, 60])
     """Word counts that separate the length slices."""
 
@@ -199,6 +205,9 @@ class Lora:
     """Scale; the update is multiplied by alpha / r."""
     dropout: float = _bounded(0.0, 0.0, 0.9)
     target_modules: list[str] = field(default_factory=lambda: ["query", "key", "value", "dense"])
+    layers: int = _bounded(0, 0, 1000)
+    """Topmost layers that get adapters, 0 for all. What lies below them is frozen, so its output is
+    computed once for all epochs."""
 
 
 @dataclass

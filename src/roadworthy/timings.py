@@ -137,10 +137,9 @@ def training_rate(settings: Settings, rows: Labelled) -> float:
     network, tokenizer = fresh_network(
         settings.encoder, own.lora, prototypes, own.scale, settings.seed
     )
-    tokens = Tokens(
-        tokenizer, rows, _first(rows, 8), settings.encoder.max_length, own.batch_size, settings.seed
-    )
     start = time.perf_counter()
+    length, few = settings.encoder.max_length, _first(rows, 8)
+    tokens = Tokens(tokenizer, network, rows, few, length, own.batch_size, settings.seed)
     trained = fit(network, tokens, own, device(settings.encoder).type, settings.seed)
     return trained.examples / (time.perf_counter() - start)
 

@@ -1,8 +1,10 @@
-"""Tokenised messages in batches of similar length."""
+"""Messages in batches of similar length, as what the frozen layers make of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,11 @@ import pytorch_lightning as pl
 import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader, Sampler
+from tqdm import tqdm
 
 from roadworthy.models.architecture import Labelled
+from roadworthy.models.encoder import by_length
+from roadworthy.models.lora import IntentNetwork
 
 Batch = dict[str, torch.Tensor]
 
@@ -43,39 +48,78 @@ class LengthBuckets(Sampler[list[int]]):
         yield from (batches[number] for number in rng.permutation(len(batches)))
 
 
+class Frozen:
+    """What the frozen part of a network makes of some rows: computed once, in a temporary file.
+
+    Half a megabyte for ten messages: too much for memory where rows are many, nothing for a disk.
+    """
+
+    def __init__(self, network: IntentNetwork, ids: Sequence[list[int]], batch_size: int) -> None:
+        """``ids`` has the token ids of each row."""
+        self.starts = np.concatenate([[0], np.cumsum([len(row) for row in ids])])
+        width = network.prototypes.shape[1]
+        with tempfile.TemporaryFile(prefix="roadworthy-") as file:  # gone when nothing maps it
+            shape = (int(self.starts[-1]), width)
+            self.states = np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
+        device = network.prototypes.device
+        network.eval()
+        with torch.inference_mode():
+            batches = by_length([len(row) for row in ids], batch_size)
+            for batch in tqdm(batches, desc="frozen layers", unit="batch"):
+                padded, mask = pad([torch.tensor(ids[row]) for row in batch])
+                hidden = network.lower(padded.to(device), mask.to(device)).float().cpu().numpy()
+                for row, states in zip(batch, hidden, strict=True):
+                    start, end = self.starts[row], self.starts[row + 1]
+                    self.states[start:end] = states[: end - start]
+
+    def __getitem__(self, row: int) -> torch.Tensor:
+        """Hidden states (tokens, d) of one row."""
+        return torch.from_numpy(self.states[self.starts[row] : self.starts[row + 1]].copy())
+
+
+def pad(rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of different length in one tensor, zeros behind, and the mask (rows, length) of them."""
+    lengths = torch.tensor([len(row) for row in rows])
+    mask = torch.arange(int(lengths.max())) < lengths[:, None]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), mask.long()
+
+
+def collate(states: Frozen, rows: list[dict[str, Any]]) -> Batch:
+    """One batch: ``hidden`` (rows, tokens, d), ``attention_mask`` (rows, tokens), ``label``."""
+    hidden, mask = pad([states[row["row"]] for row in rows])
+    labels = torch.tensor([row["label"] for row in rows])
+    return {"hidden": hidden, "attention_mask": mask, "label": labels}
+
+
 class Tokens(pl.LightningDataModule):
-    """Tokenised training and validation rows."""
+    """Training and validation rows as the hidden states that enter the trained layers."""
 
     def __init__(
         self,
         tokenizer: Any,  # noqa: ANN401
+        network: IntentNetwork,
         train: Labelled,
         validation: Labelled,
         max_length: int,
         batch_size: int,
         seed: int,
     ) -> None:
-        """Tokenise once; ``max_length`` in tokens."""
+        """Tokenise and pass through the network's frozen part once; ``max_length`` in tokens."""
         super().__init__()
         self.tokenizer, self.batch_size, self.seed = tokenizer, batch_size, seed
         self.train, self.validation = (
             self._tokenise(rows, max_length) for rows in (train, validation)
         )
+        self._states = [
+            Frozen(network, part["input_ids"], 4 * batch_size)
+            for part in (self.train, self.validation)
+        ]
 
     def _tokenise(self, rows: Labelled, max_length: int) -> Dataset:
-        tokens = self.tokenizer(rows.texts, truncation=True, max_length=max_length)["input_ids"]
-        return Dataset.from_dict({"input_ids": tokens, "label": rows.y.tolist()})
-
-    def _collate(self, rows: list[dict[str, Any]]) -> Batch:
-        padded = self.tokenizer.pad(
-            {"input_ids": [row["input_ids"] for row in rows]}, return_tensors="pt"
+        ids = self.tokenizer(rows.texts, truncation=True, max_length=max_length)["input_ids"]
+        return Dataset.from_dict(
+            {"row": range(len(ids)), "input_ids": ids, "label": rows.y.tolist()}
         )
-        labels = torch.tensor([row["label"] for row in rows])
-        return {
-            "input_ids": padded["input_ids"],
-            "attention_mask": padded["attention_mask"],
-            "label": labels,
-        }
 
     @property
     def lengths(self) -> list[int]:
@@ -85,8 +129,11 @@ class Tokens(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Length-bucketed batches in a new random order each epoch."""
         sampler = LengthBuckets(self.lengths, self.batch_size, self.seed)
-        return DataLoader(self.train, batch_sampler=sampler, collate_fn=self._collate)
+        rows, join = self.train.select_columns(["row", "label"]), partial(collate, self._states[0])
+        return DataLoader(rows, batch_sampler=sampler, collate_fn=join)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Validation rows in order."""
-        return DataLoader(self.validation, batch_size=4 * self.batch_size, collate_fn=self._collate)
+        rows = self.validation.select_columns(["row", "label"])
+        join = partial(collate, self._states[1])
+        return DataLoader(rows, batch_size=4 * self.batch_size, collate_fn=join)

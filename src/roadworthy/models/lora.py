@@ -26,20 +26,61 @@ from roadworthy.settings import Encoder, Lora
 
 
 class IntentNetwork(nn.Module):
-    """Transformer, mean pooling, cosine head."""
+    """Transformer, mean pooling, cosine head.
 
-    def __init__(self, transformer: Any, prototypes: torch.Tensor, scale: float) -> None:  # noqa: ANN401
-        """``prototypes`` has shape (classes, d); ``scale`` turns cosines into logits."""
+    For training, the transformer comes in two parts: ``lower``, the embeddings and the layers
+    without adapters, is the same in every epoch; ``upper`` is what is trained.
+    """
+
+    def __init__(
+        self,
+        transformer: Any,  # noqa: ANN401
+        prototypes: torch.Tensor,
+        scale: float,
+        frozen: int = 0,
+    ) -> None:
+        """``prototypes`` (classes, d); ``scale``: cosines to logits; ``frozen``: lower layers."""
         super().__init__()
         self.transformer = transformer
         self.prototypes = nn.Parameter(prototypes.clone())
-        self.scale = scale
+        self.scale, self.frozen = scale, frozen
+
+    @property
+    def base(self) -> Any:  # noqa: ANN401
+        """The transformer without peft's wrapping."""
+        inner = getattr(self.transformer, "get_base_model", None)
+        return inner() if inner else self.transformer
+
+    def lower(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Hidden states (batch, tokens, d) that enter the first layer with adapters."""
+        hidden: torch.Tensor = self.base.embeddings(input_ids=input_ids)
+        return self._through(self.base.encoder.layer[: self.frozen], hidden, attention_mask)
+
+    def upper(self, hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Logits (batch, classes) from what ``lower`` gives."""
+        layers = self.base.encoder.layer[self.frozen :]
+        return self._head(self._through(layers, hidden, attention_mask), attention_mask)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Logits of shape (batch, classes), each in [-scale, scale]."""
         hidden = self.transformer(
             input_ids=input_ids, attention_mask=attention_mask
         ).last_hidden_state
+        return self._head(hidden, attention_mask)
+
+    @staticmethod
+    def _through(
+        layers: Any,  # noqa: ANN401
+        hidden: torch.Tensor,
+        attention_mask: torch.Tensor,
+    ) -> torch.Tensor:
+        visible = attention_mask[:, None, None, :].to(hidden.dtype)
+        mask = (1.0 - visible) * torch.finfo(hidden.dtype).min
+        for layer in layers:
+            hidden = layer(hidden, mask)
+        return hidden
+
+    def _head(self, hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         classes = nn.functional.normalize(self.prototypes, dim=-1)
         logits: torch.Tensor = self.scale * mean_pool(hidden, attention_mask) @ classes.T
         return logits
@@ -68,7 +109,7 @@ def fresh_network(
     torch.set_num_threads(encoder.threads)
     torch.manual_seed(seed)
     tokenizer, transformer = load_transformer(model_folder(encoder))
-    targets = list(lora.target_modules)
+    targets, frozen = list(lora.target_modules), _frozen_layers(transformer, lora)
     # The pooler is never used here: an adapter on it would be counted and saved, but not trained.
     config = LoraConfig(
         r=lora.r,
@@ -76,6 +117,8 @@ def fresh_network(
         lora_dropout=lora.dropout,
         target_modules=targets,
         exclude_modules=".*pooler.*",
+        layers_to_transform=list(range(frozen, len(transformer.encoder.layer))),
+        layers_pattern="layer",
     )
     with warnings.catch_warnings():  # peft asks transformers by a name that is going away
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
@@ -83,7 +126,23 @@ def fresh_network(
     adapted.peft_config[
         "default"
     ].base_model_name_or_path = encoder.package  # not a path of this machine
-    return IntentNetwork(adapted, prototypes, scale), tokenizer
+    return IntentNetwork(adapted, prototypes, scale, frozen), tokenizer
+
+
+def _frozen_layers(transformer: Any, lora: Lora) -> int:  # noqa: ANN401
+    """Layers below the first one with adapters."""
+    try:
+        layers = len(transformer.encoder.layer)
+    except AttributeError as error:
+        raise UserError(
+            f"the encoder is a {type(transformer).__name__}; fine-tuning needs one built like BERT "
+            f"(embeddings, then encoder.layer)"
+        ) from error
+    if lora.layers > layers:
+        raise UserError(
+            f"config: finetune.lora.layers = {lora.layers}, but the encoder has {layers} layers"
+        )
+    return layers - lora.layers if lora.layers else 0
 
 
 def save_adapter(network: IntentNetwork, folder: Path) -> None:

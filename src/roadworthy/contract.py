@@ -1,0 +1,246 @@
+"""The data contract: what the owner of the data promises, and the rows that break the promise.
+
+The contract is a file in the Open Data Contract Standard (ODCS 3.1). It is the one place where
+columns, types, ranges, label set, freshness and retention are written; the schema that checks them
+(pandera) is generated from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pandera.pandas as pa
+import yaml
+from open_data_contract_standard.model import (
+    OpenDataContractStandard,
+    SchemaObject,
+    SchemaProperty,
+)
+from pandera.errors import SchemaErrors
+
+from roadworthy.config import root
+from roadworthy.data import raw
+from roadworthy.errors import UserError
+from roadworthy.settings import Data
+
+COLUMNS = ["file", "row", "id", "column", "rule", "value", "closest"]
+"""Of the failure table; ``closest`` is the allowed value that a wrong one most resembles."""
+CONVERT: dict[str, Callable[[pd.Series], pd.Series]] = {
+    "string": lambda text: text,
+    "integer": lambda text: pd.to_numeric(text, errors="coerce").where(
+        text.str.fullmatch(r"[+-]?\d+")
+    ),
+    "number": lambda text: pd.to_numeric(text, errors="coerce"),
+    "boolean": lambda text: text.str.lower().map({"true": True, "false": False}),
+    "date": lambda text: pd.to_datetime(text, format="%Y-%m-%d", errors="coerce"),
+    "timestamp": lambda text: pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True),
+}
+"""ODCS logical type -> the text of a column as that type, missing where it is none."""
+OPTIONS = {"minLength", "maxLength", "pattern", "minimum", "maximum", "format"}
+
+
+def read(path: Path) -> OpenDataContractStandard:
+    """Read a contract.
+
+    Raises:
+        UserError: missing, no YAML, not in the standard, or with a rule that is not checked here.
+    """
+    try:
+        contract = OpenDataContractStandard(**yaml.safe_load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"data.contract: {path.name} is missing; put it there or correct the path in conf/data/"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError) as error:
+        lines = " ".join(str(error).split())[:300]
+        raise UserError(f"{path.name} is no contract in the ODCS: {lines}") from error
+    for table in contract.schema_ or []:
+        for column in table.properties or []:
+            _refuse_unchecked(path, table, column)
+    return contract
+
+
+def _refuse_unchecked(path: Path, table: SchemaObject, column: SchemaProperty) -> None:
+    """A promise that nobody checks would be believed; so a rule unknown here stops the run."""
+    rules = [("logicalType", column.logicalType)] if column.logicalType not in CONVERT else []
+    rules += [
+        ("logicalTypeOptions", key) for key in column.logicalTypeOptions or {} if key not in OPTIONS
+    ]
+    for rule in column.quality or []:
+        known = rule.metric == "invalidValues" and "validValues" in (rule.arguments or {})
+        if rule.type != "text" and not (known and rule.mustBe == 0):
+            rules.append(("quality", rule.metric or rule.type))
+    for key, value in rules:
+        raise UserError(
+            f"{path.name}: {table.name}.{column.name}: {key} {value!r} is not checked by this "
+            f"project; take it out, or state it as a quality rule of type text"
+        )
+
+
+def table(contract: OpenDataContractStandard, file: str) -> SchemaObject:
+    """Give the part of the contract that describes a file (by ``physicalName``)."""
+    tables = {part.physicalName: part for part in contract.schema_ or []}
+    if Path(file).name not in tables:
+        raise UserError(
+            f"the contract '{contract.id}' describes {', '.join(map(str, tables))}, not "
+            f"{Path(file).name}: add it there under schema, with its physicalName"
+        )
+    return tables[Path(file).name]
+
+
+def allowed(column: SchemaProperty) -> list[str]:
+    """Give the values that a column may take; empty where any may stand."""
+    rules = [rule.arguments["validValues"] for rule in column.quality or [] if rule.arguments]
+    return [str(value) for values in rules for value in values]
+
+
+def _checks(column: SchemaProperty) -> list[pa.Check]:
+    kind, options = column.logicalType or "string", column.logicalTypeOptions or {}
+    convert = CONVERT[kind]
+    checks = []
+    if kind != "string":
+        checks.append(pa.Check(lambda text: convert(text).notna(), error=f"is of type {kind}"))
+    for key, word in (("minimum", "at least"), ("maximum", "at most")):
+        if key in options:
+            bound = convert(pd.Series([str(options[key])])).iloc[0]
+            sign = 1 if key == "minimum" else -1
+            checks.append(
+                pa.Check(
+                    lambda text, bound=bound, sign=sign: (
+                        ~(convert(text) < bound if sign > 0 else convert(text) > bound)
+                    ),
+                    error=f"{word} {options[key]}",
+                )
+            )
+    low, high = options.get("minLength"), options.get("maxLength")
+    if low is not None or high is not None:
+        checks.append(pa.Check.str_length(low, high, error=f"{low or 0} to {high} characters"))
+    if "pattern" in options:
+        checks.append(pa.Check.str_matches(f"^(?:{options['pattern']})$", error=options["pattern"]))
+    if values := allowed(column):
+        checks.append(pa.Check.isin(values, error="one of the allowed values"))
+    return checks
+
+
+def schema(part: SchemaObject) -> pa.DataFrameSchema:
+    """Generate the schema of a table; every column is text as it stands in the file."""
+    return pa.DataFrameSchema(
+        {
+            str(column.name): pa.Column(
+                object,
+                _checks(column),
+                nullable=not column.required,
+                unique=bool(column.unique or column.primaryKey),
+            )
+            for column in part.properties or []
+        }
+    )
+
+
+def failures(frame: pd.DataFrame, part: SchemaObject) -> pd.DataFrame:
+    """List what breaks the contract, one row per broken rule: ``index, column, rule, value``.
+
+    ``frame`` has the table's columns as text. Blank counts as missing.
+    """
+    text = frame.astype(object)
+    text = text.where(text != "", None)
+    try:
+        schema(part).validate(text, lazy=True)
+    except SchemaErrors as error:
+        cases = error.failure_cases.rename(columns={"failure_case": "value", "check": "rule"})
+        cases["rule"] = cases["rule"].replace(
+            {"not_nullable": "is required", "field_uniqueness": "is unique"}
+        )
+        cases = cases.sort_values(["index", "column"], kind="stable").reset_index(drop=True)
+        return pd.DataFrame(cases[["index", "column", "rule", "value"]])
+    return pd.DataFrame(columns=["index", "column", "rule", "value"])
+
+
+def of(data: Data) -> OpenDataContractStandard | None:
+    """Read a data set's contract; None where it has none."""
+    return read(root() / data.contract) if data.contract else None
+
+
+def breaches(data: Data, contract: OpenDataContractStandard | None) -> pd.DataFrame:
+    """List every broken rule of a data set, with file, row and id: the columns ``COLUMNS``.
+
+    Raises:
+        UserError: a column of the contract is missing, or no row has a label that it names.
+    """
+    if contract is None:
+        return pd.DataFrame(columns=COLUMNS)
+    part = table(contract, data.files[0].path)
+    columns = {str(column.name): column for column in part.properties or []}
+    if data.label not in columns:
+        raise UserError(
+            f"the contract '{contract.id}' does not name the label column {data.label!r}"
+        )
+    # Under other names: a contract may well have columns that are called file, row or split.
+    frame = raw(data, {f"={name}": name for name in columns})
+    rows = frame[[f"={name}" for name in columns]].set_axis(list(columns), axis=1)
+    if gone := sorted(set(allowed(columns[data.label])) - set(rows[data.label].str.strip())):
+        raise UserError(
+            f"{data.files[0].path}: no row has the label {gone[0]!r} that the contract "
+            f"'{contract.id}' names ({len(gone)} such). Was it renamed? Correct the data, or take "
+            f"the label out of the contract if it is gone for good."
+        )
+    found = failures(rows, part)
+    where = frame.loc[found["index"].astype(int), ["file", "row", "id"]].reset_index(drop=True)
+    closest = [
+        next(iter(difflib.get_close_matches(str(value), allowed(columns[name]), n=1)), "")
+        for name, value in zip(found["column"], found["value"], strict=True)
+    ]
+    return pd.concat([where, found.drop(columns="index")], axis=1).assign(closest=closest)[COLUMNS]
+
+
+def promises(contract: OpenDataContractStandard) -> dict[str, int]:
+    """Give the service levels that are measured in days, by name: ``freshness``, ``retention``."""
+    levels = [level for level in contract.slaProperties or [] if level.unit in ("d", "day", "days")]
+    return {str(level.property): int(str(level.value)) for level in levels}
+
+
+def quarantine(messages: pd.DataFrame, broken: pd.DataFrame, most: float) -> pd.DataFrame:
+    """Give the messages that keep the contract; the others take no part in anything.
+
+    Raises:
+        UserError: more than the share ``most`` of the messages break it: that is no slip, the data
+            has changed.
+    """
+    out = messages["id"].isin(set(broken["id"]))
+    if out.mean() > most:
+        first = broken.iloc[0]
+        kinds = (broken["column"] + " " + broken["rule"].astype(str)).value_counts()
+        raise UserError(
+            f"{first['file']}, row {first['row']}: {first['column']} = {str(first['value'])!r:.60} "
+            f"breaks the contract ({first['rule']}), as do {int(out.sum()) - 1} more of "
+            f"{len(messages)} rows; audit.max_breaches accepts {most:.1%}. Most often: "
+            f"{kinds.index[0]} ({kinds.iloc[0]}). Correct the data, or agree on a new contract."
+        )
+    return messages[~out].reset_index(drop=True)
+
+
+def record(
+    contract: OpenDataContractStandard | None,
+    broken: pd.DataFrame,
+    created_at: pd.Series,
+    day: date,
+) -> dict[str, object] | None:
+    """Say how the data keeps its contract, for audit.json; ages in days at ``day``."""
+    if contract is None:
+        return None
+    ages = (pd.Timestamp(day, tz="UTC") - created_at).dt.days
+    levels = promises(contract)
+    return {
+        "id": contract.id,
+        "version": contract.version,
+        "broken_rules": len(broken),
+        "quarantined_rows": int(broken["id"].nunique()),
+        "freshness_days": levels.get("freshness"),
+        "retention_days": levels.get("retention"),
+        "fresh": bool(ages.min() <= levels["freshness"]) if "freshness" in levels else None,
+        "overdue_rows": int((ages > levels["retention"]).sum()) if "retention" in levels else None,
+    }
