@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -12,10 +13,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from roadworthy import contract
+from roadworthy import admission, contract
 from roadworthy.config import compose, validate
 from roadworthy.errors import UserError
-from roadworthy.settings import Data, File
+from roadworthy.settings import Audit, Data, File
 
 ROOT = Path(__file__).resolve().parents[1]
 LABELS = {
@@ -56,7 +57,7 @@ def place(project: Path, rows: str, properties: list[dict[str, object]] | None =
 def found(project: Path, rows: str) -> list[tuple[str, ...]]:
     place(project, rows)
     read = contract.read(project / "data" / "x" / "c.odcs.yaml")
-    frame = contract.breaches(DATA, read)
+    frame = admission.breaches(DATA, read)
     return list(frame[["row", "column", "rule", "value"]].itertuples(index=False, name=None))
 
 
@@ -94,10 +95,10 @@ def test_a_repeated_key_lists_both_rows(project: Path):
 
 def test_a_typo_comes_with_the_label_it_resembles(project: Path):
     place(project, GOOD + "c,hi,refnd,3,2026-02-01,GB\n")
-    frame = contract.breaches(DATA, contract.read(project / "data" / "x" / "c.odcs.yaml"))
+    frame = admission.breaches(DATA, contract.read(project / "data" / "x" / "c.odcs.yaml"))
     assert frame["closest"].tolist() == ["refund"]
     assert frame["id"].tolist() == ["c"]
-    assert list(frame.columns) == contract.COLUMNS
+    assert list(frame.columns) == admission.COLUMNS
 
 
 def test_a_vanished_label_and_a_missing_column_stop_the_run(project: Path):
@@ -110,12 +111,23 @@ def test_a_vanished_label_and_a_missing_column_stop_the_run(project: Path):
 def test_few_broken_rows_are_set_aside_and_many_stop_the_run():
     messages = pd.DataFrame({"id": [f"m{n}" for n in range(10)]})
     broken = pd.DataFrame([["f.csv", "4", "m3", "label", "rule", "refnd", "refund"]] * 2)
-    broken.columns = pd.Index(contract.COLUMNS)
-    kept = contract.quarantine(messages, broken, 0.1)
+    broken.columns = pd.Index(admission.COLUMNS)
+    audit = Audit(as_of="2026-03-31", max_breaches=0.1)
+    kept = admission.quarantine(messages, broken, audit)
     assert kept["id"].tolist() == [f"m{n}" for n in range(10) if n != 3]
     assert kept.index.tolist() == list(range(9))
     with pytest.raises(UserError, match=r"f.csv, row 4: label = 'refnd'.*max_breaches.*9\.9%"):
-        contract.quarantine(messages, broken, 0.099)
+        admission.quarantine(messages, broken, replace(audit, max_breaches=0.099))
+
+
+def test_one_wrong_value_in_many_rows_is_a_new_value_not_a_typo():
+    messages = pd.DataFrame({"id": [f"m{n}" for n in range(1000)]})
+    rows = [["f.csv", str(n), f"m{n}", "label", "rule", "reroute", ""] for n in range(4)]
+    broken = pd.DataFrame(rows, columns=admission.COLUMNS)
+    audit = Audit(as_of="2026-03-31", min_rows=4)
+    with pytest.raises(UserError, match=r"4 rows have label = 'reroute'.*new or renamed"):
+        admission.quarantine(messages, broken, audit)
+    assert len(admission.quarantine(messages, broken[:3], audit)) == 997
 
 
 def test_the_record_measures_age_against_the_promises(project: Path):
@@ -123,11 +135,11 @@ def test_the_record_measures_age_against_the_promises(project: Path):
     read = contract.read(project / "data" / "x" / "c.odcs.yaml")
     dates = pd.Series(pd.to_datetime(["2026-01-01", "2026-04-20"], utc=True))
     broken = pd.DataFrame({"id": ["a", "a"]})
-    kept = contract.record(read, broken, dates, date(2026, 5, 1))
+    kept = admission.record(read, broken, dates, date(2026, 5, 1))
     assert kept is not None
     assert (kept["fresh"], kept["overdue_rows"]) == (True, 1)
     assert (kept["broken_rules"], kept["quarantined_rows"]) == (2, 1)
-    later = contract.record(read, broken, dates, date(2026, 5, 21))
+    later = admission.record(read, broken, dates, date(2026, 5, 21))
     assert later is not None
     assert later["fresh"] is False
 
@@ -166,19 +178,20 @@ def test_what_is_no_contract_is_refused(project: Path):
 
 def test_without_a_contract_nothing_is_promised():
     data = Data(name="x", files=DATA.files)
-    assert contract.of(data) is None
-    broken = contract.breaches(data, None)
-    assert (list(broken.columns), len(broken)) == (contract.COLUMNS, 0)
+    assert admission.of(data) is None
+    broken = admission.breaches(data, None)
+    assert (list(broken.columns), len(broken)) == (admission.COLUMNS, 0)
     assert (
-        contract.record(None, broken, pd.Series(dtype="datetime64[us, UTC]"), date.today()) is None
+        admission.record(None, broken, pd.Series(dtype="datetime64[us, UTC]"), date.today()) is None
     )
 
 
 def test_a_contract_lives_below_data():
     settings = compose()
-    settings["data"]["contract"] = "conf/c.odcs.yaml"
-    with pytest.raises(UserError, match="below data/"):
-        validate(settings)
+    for name in ("contract", "annotations", "planted"):
+        changed = settings | {"data": settings["data"] | {name: "conf/c.csv"}}
+        with pytest.raises(UserError, match=f"data.{name} = 'conf/c.csv': it belongs below data/"):
+            validate(changed)
 
 
 def test_the_helpdesk_contract_is_in_the_standard():

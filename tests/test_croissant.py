@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from roadworthy import contract, croissant
+from roadworthy import admission, croissant
 from roadworthy.config import parse
 from roadworthy.data import sha256
 from roadworthy.errors import UserError
@@ -26,7 +26,7 @@ def test_the_committed_file_is_what_the_contract_and_the_files_say():
 def test_every_table_has_its_file_its_columns_and_the_files_hash():
     path, content = croissant.text(HELPDESK)
     described = json.loads(content)
-    agreement = contract.of(HELPDESK)
+    agreement = admission.of(HELPDESK)
     assert agreement is not None
     tables = {table.physicalName: table for table in agreement.schema_ or []}
     assert {file["@id"] for file in described["distribution"]} == set(tables)

@@ -11,14 +11,13 @@ from roadworthy.finetune import fit
 from roadworthy.models.architecture import Labelled
 from roadworthy.models.encoder import SentenceEncoder, model_folder
 from roadworthy.models.lora import (
-    IntentNetwork,
     LoraClassifier,
-    centroids,
     fresh_network,
     predict_logits,
     save_adapter,
     save_merged,
 )
+from roadworthy.models.network import IntentNetwork, centroids
 from roadworthy.settings import Encoder, Finetune, Lora
 from roadworthy.tokens import Frozen, LengthBuckets, Tokens, pad
 

@@ -70,7 +70,7 @@ def test_a_run_injects_declared_sections_publishes_and_repeats_to_the_byte(toy: 
     content = json.loads(first)
     assert "injected-parameters" in {cell["id"] for cell in content["cells"]}
     assert "papermill" not in content["metadata"]
-    assert not notebooks.store.draft_folder("toy").exists()
+    assert not notebooks.drafts.draft_folder("toy").exists()
 
 
 def test_a_failing_cell_keeps_the_last_good_report(toy: Path, capsys: pytest.CaptureFixture[str]):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from roadworthy import store
+from roadworthy import drafts, store
 from roadworthy.data import id_hash
 from roadworthy.errors import UserError
 
@@ -20,9 +20,9 @@ FOLDER, METRICS = "artifacts/toy", "reports/metrics/toy.json"
 @pytest.fixture
 def draft(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stage's draft folder, as under the runner."""
-    folder = store.draft_folder("toy")
+    folder = drafts.draft_folder("toy")
     folder.mkdir(parents=True)
-    monkeypatch.setenv(store.DRAFT, str(folder))
+    monkeypatch.setenv(drafts.DRAFT, str(folder))
     return folder
 
 
@@ -61,12 +61,12 @@ def test_by_hand_nothing_is_published(project: Path):
 def test_publish_swaps_and_stale_files_vanish(project: Path, draft: Path):
     write(1)
     assert state(project) == {}
-    store.publish("toy")
+    drafts.publish("toy")
     first = state(project)
     assert set(first.values()) == {"1"}
     write(2)
     assert state(project) == first
-    store.publish("toy")
+    drafts.publish("toy")
     assert set(state(project).values()) == {"2"}
     assert not (project / FOLDER / "only-1.parquet").exists()
     assert not draft.exists()
@@ -77,7 +77,7 @@ def test_a_kill_while_publishing_leaves_each_result_old_or_new(
     project: Path, draft: Path, monkeypatch: pytest.MonkeyPatch, kill: int
 ):
     write(1)
-    store.publish("toy")
+    drafts.publish("toy")
     write(2)
     calls, rename = 0, Path.replace
 
@@ -90,7 +90,7 @@ def test_a_kill_while_publishing_leaves_each_result_old_or_new(
 
     monkeypatch.setattr(Path, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        store.publish("toy")
+        drafts.publish("toy")
     monkeypatch.undo()
     for name in (FOLDER, "reports/tables/toy", METRICS):
         # Between the two renames of a folder the old one is whole in the draft; DVC then runs

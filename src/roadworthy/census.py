@@ -13,6 +13,7 @@ import pandas as pd
 
 from roadworthy.data import SPLITS
 from roadworthy.errors import UserError
+from roadworthy.intervals import wilson
 from roadworthy.settings import Audit
 
 MASKS = (
@@ -58,7 +59,13 @@ def class_table(messages: pd.DataFrame, audit: Audit) -> pd.DataFrame:
 
 
 def slice_table(messages: pd.DataFrame, slices: list[str]) -> pd.DataFrame:
-    """Count the rows of each value of each slice column, in all and per split."""
+    """Count the rows of each value of each slice column, in all and per split.
+
+    ``low`` and ``high``: 95 % Wilson interval of the share, for a reader who takes the rows for a
+    sample. ``unseen``: classes of which the slice has no training row.
+    """
+    scope = messages[messages["in_scope"]]
+    classes = scope["label"].nunique()
     parts = []
     for name in slices:
         part = pd.crosstab(messages[name], messages["split"]).reindex(
@@ -66,6 +73,11 @@ def slice_table(messages: pd.DataFrame, slices: list[str]) -> pd.DataFrame:
         )
         part.insert(0, "rows", part.sum(axis=1))
         part.insert(1, "share", part["rows"] / len(messages))
+        bounds = [wilson(int(rows), len(messages), 0.95) for rows in part["rows"]]
+        part.insert(2, "low", [low for low, _ in bounds])
+        part.insert(3, "high", [high for _, high in bounds])
+        seen = scope[scope["split"] == "train"].groupby(name)["label"].nunique()
+        part["unseen"] = classes - seen.reindex(part.index, fill_value=0)
         parts.append(part.sort_values("rows", ascending=False, kind="stable"))
     return pd.concat(parts, keys=slices, names=["slice", "value"]).rename_axis(columns=None)
 
@@ -95,3 +107,25 @@ def conflict_table(messages: pd.DataFrame) -> pd.DataFrame:
     rows = messages.loc[flag, ["cluster", "id", "split", "label", "text"]]
     rows = rows.assign(text=rows["text"].map(shown))
     return rows.sort_values("cluster", kind="stable").set_index("cluster")
+
+
+def personal_table(messages: pd.DataFrame, personal: pd.DataFrame) -> pd.DataFrame:
+    """Count the personal data by kind, each with one masked example.
+
+    ``personal`` has the findings ``row, kind, value``; ``row`` is of the index of ``messages``.
+    """
+    lines = {}
+    for kind, part in personal.groupby("kind"):
+        row = part["row"].iloc[0]
+        example = messages.loc[row, "text"]
+        # Longest first, so that no value is masked inside another.
+        for other in (
+            personal[personal["row"] == row]
+            .sort_values("value", key=lambda value: -value.str.len())[["kind", "value"]]
+            .itertuples(index=False)
+        ):
+            example = example.replace(other.value, f"<{other.kind}>")
+        near = max(0, example.index(f"<{kind}>") - 30)
+        lines[kind] = (part["row"].nunique(), len(part), shown(example[near:]))
+    columns = ["rows", "findings", "example, masked"]
+    return pd.DataFrame.from_dict(lines, orient="index", columns=columns).rename_axis("kind")

@@ -7,9 +7,7 @@ columns, types, ranges, label set, freshness and retention are written; the sche
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -22,13 +20,8 @@ from open_data_contract_standard.model import (
 )
 from pandera.errors import SchemaErrors
 
-from roadworthy.config import root
-from roadworthy.data import raw
 from roadworthy.errors import UserError
-from roadworthy.settings import Data
 
-COLUMNS = ["file", "row", "id", "column", "rule", "value", "closest"]
-"""Of the failure table; ``closest`` is the allowed value that a wrong one most resembles."""
 CONVERT: dict[str, Callable[[pd.Series], pd.Series]] = {
     "string": lambda text: text,
     "integer": lambda text: pd.to_numeric(text, errors="coerce").where(
@@ -160,87 +153,7 @@ def failures(frame: pd.DataFrame, part: SchemaObject) -> pd.DataFrame:
     return pd.DataFrame(columns=["index", "column", "rule", "value"])
 
 
-def of(data: Data) -> OpenDataContractStandard | None:
-    """Read a data set's contract; None where it has none."""
-    return read(root() / data.contract) if data.contract else None
-
-
-def breaches(data: Data, contract: OpenDataContractStandard | None) -> pd.DataFrame:
-    """List every broken rule of a data set, with file, row and id: the columns ``COLUMNS``.
-
-    Raises:
-        UserError: a column of the contract is missing, or no row has a label that it names.
-    """
-    if contract is None:
-        return pd.DataFrame(columns=COLUMNS)
-    part = table(contract, data.files[0].path)
-    columns = {str(column.name): column for column in part.properties or []}
-    if data.label not in columns:
-        raise UserError(
-            f"the contract '{contract.id}' does not name the label column {data.label!r}"
-        )
-    # Under other names: a contract may well have columns that are called file, row or split.
-    frame = raw(data, {f"={name}": name for name in columns})
-    rows = frame[[f"={name}" for name in columns]].set_axis(list(columns), axis=1)
-    if gone := sorted(set(allowed(columns[data.label])) - set(rows[data.label].str.strip())):
-        raise UserError(
-            f"{data.files[0].path}: no row has the label {gone[0]!r} that the contract "
-            f"'{contract.id}' names ({len(gone)} such). Was it renamed? Correct the data, or take "
-            f"the label out of the contract if it is gone for good."
-        )
-    found = failures(rows, part)
-    where = frame.loc[found["index"].astype(int), ["file", "row", "id"]].reset_index(drop=True)
-    closest = [
-        next(iter(difflib.get_close_matches(str(value), allowed(columns[name]), n=1)), "")
-        for name, value in zip(found["column"], found["value"], strict=True)
-    ]
-    return pd.concat([where, found.drop(columns="index")], axis=1).assign(closest=closest)[COLUMNS]
-
-
 def promises(contract: OpenDataContractStandard) -> dict[str, int]:
     """Give the service levels that are measured in days, by name: ``freshness``, ``retention``."""
     levels = [level for level in contract.slaProperties or [] if level.unit in ("d", "day", "days")]
     return {str(level.property): int(str(level.value)) for level in levels}
-
-
-def quarantine(messages: pd.DataFrame, broken: pd.DataFrame, most: float) -> pd.DataFrame:
-    """Give the messages that keep the contract; the others take no part in anything.
-
-    Raises:
-        UserError: more than the share ``most`` of the messages break it: that is no slip, the data
-            has changed.
-    """
-    out = messages["id"].isin(set(broken["id"]))
-    if out.mean() > most:
-        first = broken.iloc[0]
-        kinds = (broken["column"] + " " + broken["rule"].astype(str)).value_counts()
-        raise UserError(
-            f"{first['file']}, row {first['row']}: {first['column']} = {str(first['value'])!r:.60} "
-            f"breaks the contract ({first['rule']}), as do {int(out.sum()) - 1} more of "
-            f"{len(messages)} rows; audit.max_breaches accepts {most:.1%}. Most often: "
-            f"{kinds.index[0]} ({kinds.iloc[0]}). Correct the data, or agree on a new contract."
-        )
-    return messages[~out].reset_index(drop=True)
-
-
-def record(
-    contract: OpenDataContractStandard | None,
-    broken: pd.DataFrame,
-    created_at: pd.Series,
-    day: date,
-) -> dict[str, object] | None:
-    """Say how the data keeps its contract, for audit.json; ages in days at ``day``."""
-    if contract is None:
-        return None
-    ages = (pd.Timestamp(day, tz="UTC") - created_at).dt.days
-    levels = promises(contract)
-    return {
-        "id": contract.id,
-        "version": contract.version,
-        "broken_rules": len(broken),
-        "quarantined_rows": int(broken["id"].nunique()),
-        "freshness_days": levels.get("freshness"),
-        "retention_days": levels.get("retention"),
-        "fresh": bool(ages.min() <= levels["freshness"]) if "freshness" in levels else None,
-        "overdue_rows": int((ages > levels["retention"]).sum()) if "retention" in levels else None,
-    }

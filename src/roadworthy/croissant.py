@@ -13,7 +13,7 @@ from typing import Any
 
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject
 
-from roadworthy import contract
+from roadworthy import admission
 from roadworthy.config import root
 from roadworthy.data import sha256
 from roadworthy.errors import UserError
@@ -132,7 +132,7 @@ def text(data: Data) -> tuple[Path, str]:
     Raises:
         UserError: the data set has no contract, or a file that it names is missing.
     """
-    agreement = contract.of(data)
+    agreement = admission.of(data)
     if agreement is None or data.contract is None:
         raise UserError(f"data set '{data.name}' has no contract: name one in data.contract")
     folder = (root() / data.contract).parent

@@ -198,3 +198,28 @@ def gold(data: Data) -> pd.Series | None:
     frame = raw(data, {"gold": data.gold})
     verified = frame.set_index("id")["gold"].str.strip()
     return verified[verified != ""]
+
+
+def _beside(data: Data, path: str | None, columns: list[str]) -> pd.DataFrame | None:
+    """Read a table that lies beside the messages; None where the data set has none."""
+    if path is None:
+        return None
+    file = File(path=path)
+    return read_csv(_decode(locate(file, data), path), file, columns)[columns].astype(str)
+
+
+def votes(data: Data) -> pd.DataFrame | None:
+    """Read several people's labels of the same messages: ``id, annotator, label``."""
+    return _beside(data, data.annotations, ["id", "annotator", "label"])
+
+
+def planted(data: Data) -> pd.DataFrame | None:
+    """Read the defects on record: ``id, kind, detail``. For scorers only."""
+    return _beside(data, data.planted, ["id", "kind", "detail"])
+
+
+def annotators(data: Data) -> pd.Series | None:
+    """Read who gave the label, by id; None where the data does not say."""
+    if data.annotator is None:
+        return None
+    return raw(data, {"annotator": data.annotator}).set_index("id")["annotator"].str.strip()

@@ -10,16 +10,22 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
-from datasketch import MinHash, MinHashLSH
+from datasketch import MinHash
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
 MISSED = 1e-3
 """Accepted probability that a pair exactly at the threshold is not even a candidate."""
+
+
+GROUP = 50
+"""Texts sharing a band of which every pair is compared; in larger groups a chain and a star."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,19 @@ class Duplicates:
         return int((self.rows["cluster"].value_counts() > 1).sum())
 
 
+class _Plain(dict[int, str | None]):
+    """What a character becomes, found out once: itself, a space, or nothing if it is invisible."""
+
+    def __missing__(self, code: int) -> str | None:
+        category = unicodedata.category(chr(code))
+        kept = None if category == "Cf" else chr(code) if category[0] in "LMNS" else " "
+        self[code] = kept
+        return kept
+
+
+PLAIN = _Plain()
+
+
 def normalise(text: str) -> str:
     """Text without case, invisible characters, punctuation and runs of white space.
 
@@ -52,12 +71,7 @@ def normalise(text: str) -> str:
     punctuation alone keeps it, so that "?" and "!!" stay different.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    kept = []
-    for character in folded:
-        category = unicodedata.category(character)
-        if category != "Cf":  # zero-width and direction marks: there to be invisible
-            kept.append(character if category[0] in "LMNS" else " ")
-    return " ".join("".join(kept).split()) or " ".join(folded.split())
+    return " ".join(folded.translate(PLAIN).split()) or " ".join(folded.split())
 
 
 def shingles(text: str, size: int) -> frozenset[str]:
@@ -76,8 +90,7 @@ def banding(threshold: float, permutations: int) -> tuple[int, int]:
 
     A pair of similarity s becomes a candidate with probability 1 - (1 - s^rows)^bands. Long
     bands give few candidates; the longest are taken that miss a pair at the threshold with a
-    probability of at most ``MISSED`` (rows of one, if even those miss more). Never fewer than two
-    bands: the index takes no less.
+    probability of at most ``MISSED`` (rows of one, if even those miss more).
     """
     for rows in range(permutations // 2, 1, -1):
         bands = permutations // rows
@@ -86,19 +99,41 @@ def banding(threshold: float, permutations: int) -> tuple[int, int]:
     return permutations, 1
 
 
-def _candidates(
-    sets: list[frozenset[str]], threshold: float, permutations: int
-) -> list[tuple[int, int]]:
-    """Pairs (i, j), i > j, that share a band, in a reproducible order."""
-    index = MinHashLSH(num_perm=permutations, params=banding(threshold, permutations))
+def _signatures(texts: pd.Index, size: int, permutations: int) -> NDArray[np.uint32]:
+    """MinHash signatures, (texts, permutations); shingles live only while a text is hashed."""
     # Sorted: MinHash does not care, but a set's order would differ from process to process.
-    shingled = ([shingle.encode() for shingle in sorted(one)] for one in sets)
-    signatures = MinHash.bulk(shingled, num_perm=permutations, seed=1)
-    found = []
-    for number, signature in enumerate(tqdm(signatures, desc="near-duplicates", unit="text")):
-        found += [(number, int(other)) for other in sorted(index.query(signature))]
-        index.insert(number, signature)
-    return found
+    shingled = ([one.encode() for one in sorted(shingles(text, size))] for text in texts)
+    out = np.empty((len(texts), permutations), dtype=np.uint32)
+    bulk = MinHash.generator(shingled, num_perm=permutations, seed=1)
+    for number, signature in enumerate(
+        tqdm(bulk, desc="near-duplicates", unit="text", total=len(texts))
+    ):
+        out[number] = signature.hashvalues
+    return out
+
+
+def _candidates(signatures: NDArray[np.uint32], bands: int, rows: int) -> NDArray[np.int64]:
+    """Pairs (pairs, 2) of texts that share a band, sorted, each once.
+
+    In a group of more than ``GROUP`` each text is paired with the group's first and with its
+    neighbour only: they are copies of one template, and a chain links them as well.
+    """
+    pairs = [np.empty((0, 2), dtype=np.int64)]
+    for start in range(0, bands * rows, rows):
+        band = np.ascontiguousarray(signatures[:, start : start + rows])
+        key = band.view(np.dtype((np.void, band.dtype.itemsize * rows))).ravel()
+        _, group, counts = np.unique(key, return_inverse=True, return_counts=True)
+        order = np.argsort(group, kind="stable")
+        first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        for distance in range(1, min(int(counts.max()), GROUP)):
+            place = np.arange(len(order) - distance)
+            near = group[order[place]] == group[order[place + distance]]
+            near &= (counts[group[order[place]]] <= GROUP) | (distance == 1)
+            pairs.append(np.stack([order[place[near]], order[place[near] + distance]], axis=1))
+        large = order[counts[group[order]] > GROUP]
+        pairs.append(np.stack([order[first[group[large]]], large], axis=1))
+    every = np.sort(np.concatenate(pairs), axis=1)
+    return np.unique(every[every[:, 0] < every[:, 1]], axis=0)
 
 
 def _link(count: int, pairs: list[tuple[int, int]]) -> np.ndarray:
@@ -118,16 +153,17 @@ def find(
     threshold.
     """
     code, distinct = pd.factorize(texts.map(normalise))
-    sets = [shingles(text, size) for text in distinct]
-    candidates = _candidates(sets, threshold, permutations)
-    similar = np.zeros(len(sets))
+    signatures = _signatures(distinct, size, permutations)
+    candidates = _candidates(signatures, *banding(threshold, permutations))
+    cut = lru_cache(maxsize=4096)(partial(shingles, size=size))
+    similar = np.zeros(len(distinct))
     pairs = []
-    for one, other in candidates:
-        value = jaccard(sets[one], sets[other])
+    for one, other in tqdm(candidates.tolist(), desc="verify", unit="pair"):
+        value = jaccard(cut(distinct[one]), cut(distinct[other]))
         if value >= threshold:
             pairs.append((one, other))
             similar[[one, other]] = np.maximum(similar[[one, other]], value)
-    component = _link(len(sets), pairs)
+    component = _link(len(distinct), pairs)
     exact = np.bincount(code)[code] > 1
     rows = pd.DataFrame(
         {

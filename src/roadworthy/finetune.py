@@ -19,7 +19,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from tqdm import tqdm
 
-from roadworthy.models.lora import IntentNetwork
+from roadworthy.models.network import IntentNetwork
 from roadworthy.settings import Finetune
 from roadworthy.tokens import Batch, Tokens
 

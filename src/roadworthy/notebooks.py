@@ -17,7 +17,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from roadworthy import store
+from roadworthy import drafts
 from roadworthy.config import recorded_tree, root
 from roadworthy.errors import UserError
 
@@ -107,7 +107,7 @@ def _environment(draft: Path, sections: list[str]) -> dict[str, str]:
         | {
             "PYTHONPATH": os.pathsep.join(filter(None, path)),
             "ROADWORTHY_SECTIONS": " ".join(sections),
-            store.DRAFT: str(draft),
+            drafts.DRAFT: str(draft),
         }
     )
 
@@ -141,7 +141,7 @@ def run(stage: str) -> int:
     if stage not in stages():
         raise UserError(f"there is no notebook for '{stage}': choose from {', '.join(stages())}")
     values, source = parameters(stage), stages()[stage]
-    draft = store.draft_folder(stage)
+    draft = drafts.draft_folder(stage)
     shutil.rmtree(draft, ignore_errors=True)
     target = draft / source.name
     draft.mkdir(parents=True)
@@ -157,7 +157,7 @@ def run(stage: str) -> int:
     executed = root() / "reports" / "notebooks" / source.name
     executed.parent.mkdir(parents=True, exist_ok=True)
     target.replace(executed)
-    store.publish(stage)
+    drafts.publish(stage)
     return 0
 
 

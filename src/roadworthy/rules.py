@@ -71,9 +71,10 @@ def _files(settings: Settings) -> None:
             raise UserError(
                 f"config: {key}.sha256 = {file.sha256!r}: a file outside data/ needs its SHA-256"
             )
-    contract = settings.data.contract
-    if contract is not None and (Path(contract).parts[:1] != ("data",) or ".." in contract):
-        raise UserError(
-            f"config: data.contract = {contract!r}: a contract lives below data/, so that a change "
-            f"of it is noticed"
-        )
+    for name in ("contract", "annotations", "planted"):
+        path = getattr(settings.data, name)
+        if path is not None and (Path(path).parts[:1] != ("data",) or ".." in Path(path).parts):
+            raise UserError(
+                f"config: data.{name} = {path!r}: it belongs below data/, so that a change of it "
+                f"is noticed"
+            )

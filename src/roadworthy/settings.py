@@ -79,6 +79,12 @@ class Data:
     contract: str | None = None
     """Data contract (ODCS) below data/, relative to the root; it describes the first of ``files``,
     and any others like it. Without one only the loader's own checks apply."""
+    annotator: str | None = None
+    """Column that says who gave the label."""
+    annotations: str | None = None
+    """CSV below data/ with ``id, annotator, label``: several labels of the same messages."""
+    planted: str | None = None
+    """CSV below data/ with ``id, kind, detail``: defects on record, for scoring the checks only."""
     out_of_scope: str | None = None
     """A label that is not an intent: its rows are kept out of training and reported apart."""
     max_characters: int = _bounded(20_000, 1, 10_000_000)
@@ -125,6 +131,18 @@ class Audit:
     max_breaches: float = _bounded(0.01, 0.0, 1.0)
     """Accepted share of rows that break the data contract: they are set aside; more stop the
     run."""
+    twin: float = _bounded(0.95, 0.5, 1.0)
+    """Cosine of two sentence vectors from which messages count as saying the same."""
+    embed_rows: int = _bounded(100_000, 0, 10**9)
+    """With more rows than this the audit goes without sentence vectors."""
+    recent: float = _bounded(1 / 6, 0.01, 0.5)
+    """The last share of the dated period, which is held against what came before."""
+    permutation_draws: int = _bounded(400, 19, 100_000)
+    """Random divisions behind each p-value of the drift tests."""
+    drift_controls: int = _bounded(60, 0, 10_000)
+    """Random divisions that are tested like real ones, to count false alarms."""
+    seed: int = _bounded(0, 0, 2**31 - 1)
+    """Of everything the audit draws, but for the split."""
     length_edges: list[int] = field(default_factory=lambda: [8, 25, 60])
     """Word counts that separate the length slices."""
 

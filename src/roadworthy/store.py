@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,59 +21,15 @@ from safetensors.numpy import load_file, save_file
 
 from roadworthy.config import root
 from roadworthy.data import id_hash
+from roadworthy.drafts import write_root
 from roadworthy.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DRAFT = "ROADWORTHY_DRAFT"
 SIMPLEST_FIRST = ("majority", "keyword", "tfidf", "boosted", "neighbours", "probe")
 FROZEN = {"timings": "make timings"}
 """Stages that ``dvc repro`` leaves alone, and the command that runs them."""
-
-
-def outputs(stage: str) -> list[str]:
-    """What a stage may write, relative to the root, in the order of publishing."""
-    return [
-        f"artifacts/{stage}",
-        f"reports/figures/{stage}",
-        f"reports/tables/{stage}",
-        *(["reports/cards"] if stage == "readiness" else []),
-        f"reports/metrics/{stage}.json",
-    ]
-
-
-def draft_folder(stage: str) -> Path:
-    """Where the runner lets a stage write until it has finished."""
-    return root() / "scratch" / "drafts" / stage
-
-
-def write_root() -> Path:
-    """The draft folder under the runner, scratch/ by hand."""
-    draft = os.environ.get(DRAFT)
-    return Path(draft) if draft else root() / "scratch"
-
-
-def publish(stage: str) -> None:
-    """Move a finished stage's draft into place, replacing what was there.
-
-    Each folder is swapped by renaming, so a killed run leaves either the old or the new one.
-    """
-    draft = draft_folder(stage)
-    for name in outputs(stage):
-        new, old = draft / name, root() / name
-        if not new.exists():
-            continue
-        old.parent.mkdir(parents=True, exist_ok=True)
-        if new.is_file():
-            new.replace(old)
-            continue
-        retired = draft / "retired" / name
-        retired.parent.mkdir(parents=True, exist_ok=True)
-        if old.exists():
-            old.replace(retired)
-        new.replace(old)
-    shutil.rmtree(draft)
 
 
 def _existing(path: str, stage: str) -> Path:
@@ -139,6 +94,12 @@ def write_frame(stage: str, name: str, frame: pd.DataFrame) -> Path:
     target = _new(f"artifacts/{stage}/{name}.parquet")
     frame.reset_index(drop=True).to_parquet(target)
     return target
+
+
+def write_frames(stage: str, frames: dict[str, pd.DataFrame]) -> None:
+    """artifacts/<stage>/<name>.parquet for each."""
+    for name, frame in frames.items():
+        write_frame(stage, name, frame)
 
 
 def read_frame(stage: str, name: str) -> pd.DataFrame:
@@ -218,6 +179,18 @@ def write_csv(
     return target
 
 
+def write_tables(stage: str, tables: dict[str, pd.DataFrame]) -> None:
+    """reports/tables/<stage>/<name>.csv for each, with its index unless that just counts rows."""
+    for name, frame in tables.items():
+        write_csv(stage, name, frame, index=not isinstance(frame.index, pd.RangeIndex))
+
+
+def write_figures(stage: str, figures: dict[str, Figure]) -> None:
+    """reports/figures/<stage>/<name>.png for each."""
+    for name, figure in figures.items():
+        write_figure(stage, name, figure)
+
+
 def _defused(cell: Any) -> Any:  # noqa: ANN401
     return f"'{cell}" if isinstance(cell, str) and cell.lstrip()[:1] in tuple("=+-@") else cell
 
@@ -236,15 +209,21 @@ def write_text(path: str, text: str) -> Path:
     return target
 
 
-def write_embeddings(stage: str, vectors: NDArray[np.float32]) -> Path:
-    """artifacts/<stage>/embeddings.safetensors: one row per row of messages.parquet."""
-    target = _new(f"artifacts/{stage}/embeddings.safetensors")
-    save_file({"embeddings": np.ascontiguousarray(vectors)}, target)
-    return target
+def write_embeddings(stage: str, vectors: NDArray[np.float32] | None) -> None:
+    """artifacts/<stage>/embeddings.safetensors: one row per row of messages.parquet; None: none."""
+    if vectors is not None:
+        path = _new(f"artifacts/{stage}/embeddings.safetensors")
+        save_file({"embeddings": np.ascontiguousarray(vectors)}, path)
 
 
-def read_embeddings(stage: str) -> NDArray[np.float32]:
-    """Sentence vectors, shape (messages, d)."""
-    path = _existing(f"artifacts/{stage}/embeddings.safetensors", stage)
+def read_embeddings() -> NDArray[np.float32]:
+    """Sentence vectors of the audited messages, shape (messages, d)."""
+    path = root() / "artifacts/audit/embeddings.safetensors"
+    if not path.exists() and path.parent.exists():
+        raise UserError(
+            "the audit went without sentence vectors, which this stage needs: the data has more "
+            "rows than audit.embed_rows. Raise it (-S +audit.embed_rows=N) and run again."
+        )
+    path = _existing("artifacts/audit/embeddings.safetensors", "audit")
     vectors: NDArray[np.float32] = load_file(path)["embeddings"]
     return vectors

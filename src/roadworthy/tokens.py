@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from roadworthy.models.architecture import Labelled
 from roadworthy.models.encoder import by_length
-from roadworthy.models.lora import IntentNetwork
+from roadworthy.models.network import IntentNetwork
 
 Batch = dict[str, torch.Tensor]
 

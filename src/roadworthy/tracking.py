@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from PIL import Image
 
-from roadworthy import store
+from roadworthy import drafts
 from roadworthy.config import compose, flat, parse, recorded, root
 from roadworthy.settings import Track
 
@@ -68,7 +68,7 @@ def settings() -> Track:
 
     It is no stage's parameter, so that going online retrains nothing.
     """
-    return recorded().track if os.environ.get(store.DRAFT) else parse(compose()).track
+    return recorded().track if os.environ.get(drafts.DRAFT) else parse(compose()).track
 
 
 def _has_key() -> bool:
@@ -98,7 +98,7 @@ def _begin(stage: str, config: dict[str, Any], project: str, chosen: str) -> Run
     import wandb
 
     experiment = os.environ.get("DVC_EXP_NAME") or (
-        "repro" if os.environ.get(store.DRAFT) else "by-hand"
+        "repro" if os.environ.get(drafts.DRAFT) else "by-hand"
     )
     try:
         backend = wandb.init(

@@ -1,0 +1,55 @@
+"""Where a stage writes until it has finished, and how its results replace the last ones."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from roadworthy.config import root
+
+DRAFT = "ROADWORTHY_DRAFT"
+
+
+def outputs(stage: str) -> list[str]:
+    """What a stage may write, relative to the root, in the order of publishing."""
+    return [
+        f"artifacts/{stage}",
+        f"reports/figures/{stage}",
+        f"reports/tables/{stage}",
+        *(["reports/cards"] if stage == "readiness" else []),
+        f"reports/metrics/{stage}.json",
+    ]
+
+
+def draft_folder(stage: str) -> Path:
+    """Where the runner lets a stage write until it has finished."""
+    return root() / "scratch" / "drafts" / stage
+
+
+def write_root() -> Path:
+    """The draft folder under the runner, scratch/ by hand."""
+    draft = os.environ.get(DRAFT)
+    return Path(draft) if draft else root() / "scratch"
+
+
+def publish(stage: str) -> None:
+    """Move a finished stage's draft into place, replacing what was there.
+
+    Each folder is swapped by renaming, so a killed run leaves either the old or the new one.
+    """
+    draft = draft_folder(stage)
+    for name in outputs(stage):
+        new, old = draft / name, root() / name
+        if not new.exists():
+            continue
+        old.parent.mkdir(parents=True, exist_ok=True)
+        if new.is_file():
+            new.replace(old)
+            continue
+        retired = draft / "retired" / name
+        retired.parent.mkdir(parents=True, exist_ok=True)
+        if old.exists():
+            old.replace(retired)
+        new.replace(old)
+    shutil.rmtree(draft)
