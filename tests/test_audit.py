@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pkgutil
+
+import numpy as np
 import pandas as pd
 import pytest
 
-from roadworthy import audit, duplicates
+from roadworthy import audit, checks, duplicates, personal
+from roadworthy.checks import semantic_twin
 from roadworthy.settings import Audit, Split
 from roadworthy.split import freeze
 
@@ -24,34 +28,28 @@ ROWS = [
 ]
 
 
-def run(rows: list[tuple[str, str, str]]) -> tuple[pd.DataFrame, audit.Issues, dict]:
+def run(rows: list[tuple[str, str, str]]) -> tuple[pd.DataFrame, checks.Issues, dict]:
     frame = pd.DataFrame(rows, columns=["label", "split", "text"])
     frame["id"] = [f"m{number}" for number in range(len(frame))]
     frame = frame.assign(in_scope=frame["label"] != "oos", file="x.csv", row="1", created_at=pd.NaT)
     found = duplicates.find(frame["text"])
     frozen = freeze(frame, found.rows["cluster"], Split())
     messages = audit.annotate(frame, found.rows["cluster"], frozen.split, SETTINGS)
-    issues = audit.find_issues(messages, found, SETTINGS)
+    private = personal.scan(messages)
+    issues = checks.find_issues(checks.Inputs(messages, found.rows, private, None, SETTINGS))
     record = audit.record(messages, found, issues, frozen.record(messages, []), SETTINGS)
     return messages, issues, record
 
 
-def flagged(issues: audit.Issues, check: str) -> list[str]:
+def flagged(issues: checks.Issues, check: str) -> list[str]:
     return issues.frame.loc[issues.frame[f"is_{check}"], "id"].tolist()
 
 
 def test_every_check_has_the_one_shape():
     _, issues, _ = run(ROWS)
     frame, summary = issues.frame, issues.summary
-    assert summary.index.tolist() == [
-        "exact_duplicate",
-        "near_duplicate",
-        "conflicting_label",
-        "leaked",
-        "short_text",
-        "long_text",
-        "rare_class",
-    ]
+    modules = {module.name for module in pkgutil.iter_modules(checks.__path__)}
+    assert summary.index.tolist() == sorted(modules - {"semantic_twin"})  # it needs vectors
     assert frame.columns.tolist()[0] == "id"
     assert set(issues.info) == set(summary.index)
     for check in summary.index:
@@ -127,3 +125,43 @@ def test_the_record():
     assert record["length"]["max_words"] == 31
     assert record["split"]["brought"] is True
     assert (record["split"]["train"], record["split"]["test"]) == (5, 3)
+
+
+def test_broken_characters_and_personal_data_are_flagged():
+    rows = [
+        *ROWS,
+        ("refund", "train", "IÃ¢â‚¬â„¢d like my money, it was Â£40"),
+        ("track", "train", "a caf\ufffd"),
+    ]
+    rows += [
+        ("track", "train", "a café in Łódź, it’s £40"),
+        ("refund", "train", "write to jo@x.example.org"),
+    ]
+    _, issues, record = run(rows)
+    assert flagged(issues, "broken_encoding") == ["m9", "m10"]
+    assert issues.info["broken_encoding"] == {"repairable": 1}
+    assert flagged(issues, "personal_data") == ["m12"]
+    assert record["personal_data"] == {"rows": 1, "email": 1}
+
+
+def test_the_same_in_other_words_is_a_twin_but_no_duplicate():
+    messages = pd.DataFrame({"id": list("abcd"), "text": ["x"] * 4, "cluster": [0, 0, 1, 2]})
+    messages["split"] = ["train", "train", "test", "test"]
+    vectors = np.array([[1, 0], [1, 0], [0.99, 0.14], [0, 1]], dtype=np.float32)
+    settings = Audit(as_of="2026-03-31", twin=0.9)
+    inputs = checks.Inputs(messages, pd.DataFrame(), pd.DataFrame(), vectors, settings)
+    check = semantic_twin.run(inputs)
+    assert check is not None
+    assert check.flag.tolist() == [True, True, True, False]
+    assert check.info == {"across_splits": 3}
+    assert check.score.tolist() == pytest.approx([0.01, 0.01, 0.01, 1.0], abs=0.01)
+
+
+def test_periods_compare_the_latest_part_with_what_came_before():
+    dates = pd.Series(pd.date_range("2026-01-01", periods=120, freq="D", tz="UTC"))
+    messages = pd.DataFrame({"created_at": dates, "split": ["train", "test"] * 60})
+    groups = audit.periods(messages, Audit(as_of="2026-12-31", recent=0.25))
+    sizes = [(int(one.sum()), int(other.sum())) for one, other in groups.values()]
+    assert sizes == [(60, 60), (90, 30), (45, 45)]
+    undated = messages.assign(created_at=pd.NaT)
+    assert len(audit.periods(undated, SETTINGS)) == 1

@@ -42,7 +42,17 @@ LAYERS = {
     "store": 4,
 }
 LAYERS |= dict.fromkeys(STAGES, STAGE)
-EDGES = {"__main__", "code", "demo", "html", "notebooks", "readme", "timings", "tracking"}
+EDGES = {
+    "__main__",
+    "code",
+    "demo",
+    "html",
+    "notebooks",
+    "readme",
+    "scaling",
+    "timings",
+    "tracking",
+}
 # Settings are one long table of typed fields; splitting it would hide what it is.
 LONG = {"settings"}
 

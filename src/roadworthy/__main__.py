@@ -7,11 +7,23 @@ error.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from pathlib import Path
 
 from roadworthy.errors import UserError
+
+MODULES = {"run": "notebooks", "report": "html"}
+"""The module behind a command, where it has another name."""
+PLAIN = {
+    "code": "freeze",
+    "timings": "measure",
+    "readiness": "verdict",
+    "croissant": "refresh",
+    "report": "write",
+}
+"""The function behind a command without options."""
 
 
 def use_own_source() -> None:
@@ -51,6 +63,9 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run one stage's notebook")
     run.add_argument("stage")
     commands.add_parser("timings", help="measure latency and throughput on this machine")
+    scaling = commands.add_parser("scaling", help="time the audit on more and more rows")
+    scaling.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    scaling.add_argument("--one", type=int, help=argparse.SUPPRESS)
     commands.add_parser("readiness", help="print the verdict; exit code 0 go, 1 no-go or unknown")
     commands.add_parser("croissant", help="describe the data set for catalogues, from its contract")
     commands.add_parser("report", help="HTML of the executed notebooks, in reports/html/")
@@ -63,52 +78,30 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _said(result: object) -> int:
+    """Print what a command says, and give its exit code: of a message with its code, or 0."""
+    message, code = result if isinstance(result, tuple) else (result, 0)
+    print(message)
+    return int(code)
+
+
 def dispatch(options: argparse.Namespace) -> int:
     """Run one command; modules are imported when needed, so that each command starts fast."""
+    module = importlib.import_module(f"roadworthy.{MODULES.get(options.command, options.command)}")
     match options.command:
         case "config":
-            from roadworthy.config import refresh
-
-            message, code = refresh(options.overrides, options.check)
-            print(message)
-            return code
-        case "code":
-            from roadworthy.code import freeze
-
-            print(freeze())
-        case "run":
-            from roadworthy import notebooks
-
-            return notebooks.run(options.stage)
-        case "timings":
-            from roadworthy import timings
-
-            print(timings.measure())
-        case "readiness":
-            from roadworthy import readiness
-
-            message, code = readiness.verdict()
-            print(message)
-            return code
-        case "croissant":
-            from roadworthy import config, croissant
-
-            print(croissant.write(config.typed(data=config.conf("data")).data))
-        case "report":
-            from roadworthy import html
-
-            print(html.write())
+            return _said(module.refresh(options.overrides, options.check))
         case "readme":
-            from roadworthy import readme
-
-            message, code = readme.refresh(options.check)
-            print(message)
-            return code
+            return _said(module.refresh(options.check))
+        case "run":
+            return int(module.run(options.stage))
+        case "scaling":
+            return _said(module.measured(options.one) if options.one else module.run(options.rows))
         case "demo":
-            from roadworthy import demo
-
-            demo.serve(options.port)
-    return 0
+            module.serve(options.port)
+            return 0
+        case _:
+            return _said(getattr(module, PLAIN[options.command])())
 
 
 def main() -> int:

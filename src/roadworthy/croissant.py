@@ -14,7 +14,7 @@ from typing import Any
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject
 
 from roadworthy import admission
-from roadworthy.config import root
+from roadworthy.config import conf, root, typed
 from roadworthy.data import sha256
 from roadworthy.errors import UserError
 from roadworthy.settings import Data
@@ -143,9 +143,9 @@ def text(data: Data) -> tuple[Path, str]:
     return folder / NAME, json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def write(data: Data) -> Path:
-    """Write the Croissant file by renaming."""
-    path, content = text(data)
+def refresh() -> Path:
+    """Write the Croissant file of the configured data set, by renaming."""
+    path, content = text(typed(data=conf("data")).data)
     draft = path.with_name(path.name + ".draft")
     draft.write_text(content, encoding="utf-8")
     draft.replace(path)
