@@ -3,7 +3,7 @@
 #   make demo      a page over the trained model                   make lab      JupyterLab
 #   make data      fetch the larger public data sets               make report   HTML of the executed notebooks
 #   make timings   measure latency and throughput here             make readme   the README's results table
-#   make check     ruff, mypy, structure, params.yaml
+#   make scaling   time the audit on up to a million rows          make check    ruff, mypy, structure, params.yaml
 
 PYTHON ?= python3
 VENV := $(CURDIR)/.venv
@@ -17,7 +17,7 @@ export VIRTUAL_ENV := $(VENV)
 export OMP_WAIT_POLICY := passive
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help install repro test demo lab data report timings readme check
+.PHONY: help install repro test demo lab data report timings scaling readme check
 .DEFAULT_GOAL := help
 
 help:
@@ -73,6 +73,9 @@ report: $(READY)
 timings: $(READY)
 	@python -m roadworthy timings
 	@dvc commit -q -f timings
+
+scaling: $(READY)
+	@python -m roadworthy scaling
 
 readme: $(READY)
 	@python -m roadworthy readme

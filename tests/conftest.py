@@ -63,15 +63,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def planted() -> tuple[Any, ...]:
     """Three well separated classes, 20 of 240 training labels flipped to the next class.
 
-    Vectors, true classes, given classes, rows with a wrong label, what ``find_issues`` says.
+    Vectors, true classes, given classes, rows with a wrong label, what the detectors say.
     """
-    from roadworthy.noise import find_issues, out_of_fold
+    from roadworthy.detectors import Views, detect
     from roadworthy.settings import Clean
 
     rng = np.random.default_rng(1)
     truth = np.repeat([0, 1, 2], 80)
     X = np.eye(3)[truth] * 3 + rng.normal(size=(240, 3)) * 0.5
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
     y, wrong = truth.copy(), rng.choice(240, 20, replace=False)
     y[wrong] = (y[wrong] + 1) % 3
-    p = out_of_fold(X, y, np.arange(240), 3, Clean(folds=4), seed=0)
-    return X, truth, y, wrong, find_issues(y, p)
+    found = detect(Views(X, X, np.arange(240), 3), y, Clean(folds=4), seed=0)
+    return X, truth, y, wrong, found.issues(y)

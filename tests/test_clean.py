@@ -3,7 +3,16 @@
 import numpy as np
 import pandas as pd
 
-from roadworthy.clean import Arm, by_split, choose, compare, decisions, review_queue, treat
+from roadworthy.clean import (
+    Arm,
+    by_split,
+    choose,
+    compare,
+    decisions,
+    review_queue,
+    reviewed,
+    treat,
+)
 from roadworthy.settings import Clean
 
 LABELS = ["a", "b", "c"]
@@ -68,9 +77,7 @@ def test_every_row_has_a_decision_with_a_reason(planted):
     table = decisions(train, issues, LABELS, "relabel")
     assert len(table) == 240
     assert ((table["action"] == "relabel") == (table["label"] != table["original"])).all()
-    assert (
-        table.loc[table["action"] == "relabel", "reason"].str.contains("confident learning").all()
-    )
+    assert table.loc[table["action"] == "relabel", "reason"].str.contains("the models prefer").all()
     assert decisions(train, issues, LABELS, "none")["action"].eq("keep").all()
 
 
@@ -96,3 +103,12 @@ def test_by_split_leaves_out_of_scope_rows_out():
     assert y["train"].tolist() == [0, 1]
     assert y["test"].tolist() == [1]
     assert X["test"].tolist() == [[4.0]]
+
+
+def test_what_people_decided_is_applied_to_training_rows_only():
+    train = pd.DataFrame({"id": ["1", "2", "3"], "label": ["a", "b", "b"]}, index=[4, 7, 9])
+    looked = pd.DataFrame({"id": ["2", "3", "99"], "label": ["c", "b", "a"]})
+    changed, seen = reviewed(train, looked)
+    assert changed["label"].tolist() == ["a", "c", "b"]
+    assert seen.tolist() == [False, True, True]
+    assert reviewed(train, looked.head(0))[0]["label"].tolist() == ["a", "b", "b"]

@@ -238,3 +238,42 @@ def test_half_a_character_is_refused(project: Path, pair: list[str], name: str):
 def test_id_hash_is_of_the_set():
     assert reader.id_hash(["b", "a"]) == reader.id_hash(["a", "b"])
     assert reader.id_hash(["a"]) != reader.id_hash(["a", "b"])
+
+
+def test_tables_beside_the_messages_are_read_or_absent(project: Path):
+    write(project, GOOD)
+    frame = reader.load(settings(id="id"))
+    assert reader.votes(settings()) is None
+    assert reader.planted(settings()) is None
+    assert reader.decisions(settings(), frame).empty
+    write(project, "id,annotator,label,x\na,r1,greet,1\n", "data/x/votes.csv")
+    votes = reader.votes(settings(annotations="data/x/votes.csv"))
+    assert votes is not None
+    assert votes.to_dict("list") == {"id": ["a"], "annotator": ["r1"], "label": ["greet"]}
+    write(project, "id,kind\na,typo\n", "data/x/planted.csv")
+    with pytest.raises(UserError, match="no column 'detail'"):
+        reader.planted(settings(planted="data/x/planted.csv"))
+
+
+def test_who_filed_a_label_is_by_id(project: Path):
+    write(project, GOOD)
+    who = reader.annotators(settings(id="id", annotator="channel"))
+    assert who is not None
+    assert who.to_dict() == {"a": "chat", "b": "not stated"}
+    assert reader.annotators(settings()) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("z,greet\n", "no message has the id 'z'"),
+        ("a,great\n", "no message has the label 'great'"),
+        ("a,greet\na,leave\n", "the id 'a' occurs twice"),
+    ],
+)
+def test_decisions_that_fit_no_message_are_refused(project: Path, rows: str, words: str):
+    write(project, GOOD)
+    frame = reader.load(settings(id="id"))
+    write(project, "id,label\n" + rows, "data/x/decisions.csv")
+    with pytest.raises(UserError, match=words):
+        reader.decisions(settings(decisions="data/x/decisions.csv"), frame)

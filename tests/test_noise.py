@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from roadworthy.errors import UserError
-from roadworthy.noise import find_issues, hit_rate, noise, out_of_fold
+from roadworthy.noise import confident_learning, hit_rate, noise, out_of_fold
 from roadworthy.settings import Clean
 
 
@@ -23,7 +23,8 @@ def test_clean_labels_are_left_alone():
     truth = np.repeat([0, 1, 2], 40)
     X = np.eye(3)[truth] * 5
     p = out_of_fold(X, truth, np.arange(120), 3, Clean(folds=4), seed=0)
-    assert not find_issues(truth, p)["is_label_issue"].any()
+    assert not confident_learning(truth, p).any()
+    assert noise(truth, p).flagged == 0
 
 
 def test_a_row_and_its_near_duplicate_share_a_fold():
@@ -70,6 +71,16 @@ def test_tiny_data_uses_fewer_folds_and_says_when_there_is_too_little():
     np.testing.assert_allclose(p.sum(axis=1), 1)
     with pytest.raises(UserError, match="3 training rows are too few"):
         out_of_fold(np.eye(3), np.arange(3), np.arange(3), 3, Clean(folds=5), seed=0)
+
+
+def test_rows_left_out_are_judged_but_not_learnt_from():
+    y = np.repeat([0, 1], 20)
+    X = np.eye(2)[y] * 3.0
+    y[:8] = 1  # wrong, and left out below
+    keep = np.arange(40) >= 8
+    p = out_of_fold(X, y, np.arange(40), 2, Clean(folds=4), seed=0, keep=keep)
+    assert (p[:8].argmax(axis=1) == 0).all()
+    assert p[:8, 0].min() > 0.9
 
 
 def test_noise_of_a_single_class_is_unknown():

@@ -68,7 +68,7 @@ def compare(
     Args:
         vectors: by split name, shape (rows, d).
         y: by split name; validation and test labels are never changed.
-        issues: of the training rows, from ``find_issues``.
+        issues: of the training rows, from ``Found.issues``.
         settings: C and resamples.
         seed: of the bootstrap.
 
@@ -110,6 +110,17 @@ def choose(arms: list[Arm]) -> Arm:
     return max(surely_better, key=lambda arm: arm.gain, default=arms[0])
 
 
+def reviewed(train: pd.DataFrame, looked: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """Give the training rows people's labels, and say which rows they have looked at.
+
+    ``train`` has ``id, label``; ``looked`` has ``id, label``: what a person decided, the given
+    label included. Rows that are no training rows are left aside: cleaning touches no others.
+    """
+    seen = train["id"].isin(looked["id"])
+    decided = train.loc[seen, "id"].map(looked.set_index("id")["label"])
+    return train.assign(label=train["label"].where(~seen, decided)), seen
+
+
 def decisions(
     train: pd.DataFrame, issues: pd.DataFrame, labels: list[str], arm: str
 ) -> pd.DataFrame:
@@ -127,9 +138,7 @@ def decisions(
     action = np.where(~keep, "drop", np.where(treated != y, "relabel", "keep"))
     suggested, score = names[issues["suggested"]], issues["label_score"]
     reasons = [
-        f"confident learning: the probe prefers {guess} ({sure:.2f}), label score {value:.2f}"
-        if flag
-        else ""
+        f"doubted: the models prefer {guess} ({sure:.2f}), label score {value:.2f}" if flag else ""
         for flag, guess, sure, value in zip(
             issues["is_label_issue"], suggested, issues["confidence"], score, strict=True
         )
@@ -188,9 +197,12 @@ def record(
     chosen: Arm,
     issues: pd.DataFrame,
     test_noise: Noise,
-    against_gold: dict[str, float] | None,
+    against_gold: dict[str, dict[str, float] | None],
 ) -> dict[str, object]:
-    """The stage's metrics, but for the hash of the test set."""
+    """The stage's metrics, but for the hash of the test set.
+
+    ``against_gold``: hit rates by whose flags they are.
+    """
     return {
         "train_rows": len(issues),
         "flagged": int(issues["is_label_issue"].sum()),

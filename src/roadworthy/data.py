@@ -213,13 +213,34 @@ def votes(data: Data) -> pd.DataFrame | None:
     return _beside(data, data.annotations, ["id", "annotator", "label"])
 
 
+def decisions(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
+    """Read what people decided about doubted labels: ``id, label``; no row where nothing was.
+
+    Raises:
+        UserError: an id that no message has, an id twice, or a label that no message has.
+    """
+    frame = _beside(data, data.decisions, ["id", "label"])
+    if frame is None:
+        return pd.DataFrame(columns=["id", "label"], dtype="str")
+    known = {"id": set(messages["id"]), "label": set(messages["label"])}
+    for name, values in known.items():
+        for value in frame.loc[~frame[name].isin(values), name]:
+            raise UserError(f"{data.decisions}: no message has the {name} {value!r}. Correct it.")
+    for value in frame.loc[frame["id"].duplicated(), "id"]:
+        raise UserError(
+            f"{data.decisions}: the id {value!r} occurs twice: keep one decision a row."
+        )
+    return frame
+
+
 def planted(data: Data) -> pd.DataFrame | None:
     """Read the defects on record: ``id, kind, detail``. For scorers only."""
     return _beside(data, data.planted, ["id", "kind", "detail"])
 
 
 def annotators(data: Data) -> pd.Series | None:
-    """Read who gave the label, by id; None where the data does not say."""
+    """Read who gave the label, by id (blank: "not stated"); None where the data does not say."""
     if data.annotator is None:
         return None
-    return raw(data, {"annotator": data.annotator}).set_index("id")["annotator"].str.strip()
+    who = raw(data, {"annotator": data.annotator}).set_index("id")["annotator"]
+    return who.str.strip().replace("", "not stated")

@@ -1,4 +1,4 @@
-"""Which labels does a fair model doubt? Out-of-fold probabilities, confident learning, hit rates.
+"""Out-of-fold probabilities, the noise they suggest, and hit rates against verified labels.
 
 Confident learning: Northcutt, Jiang and Chuang 2021, by cleanlab.
 """
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
+from roadworthy.doubt import DOUBT, posterior
 from roadworthy.errors import UserError
 from roadworthy.intervals import wilson
 from roadworthy.models.architecture import softmax
@@ -59,6 +60,7 @@ def out_of_fold(
     n_classes: int,
     settings: Clean,
     seed: int,
+    keep: NDArray[np.bool_] | None = None,
 ) -> Floats:
     """Probabilities (n, n_classes) from probes that saw neither a row nor its near-duplicates.
 
@@ -69,6 +71,7 @@ def out_of_fold(
         n_classes: number of classes.
         settings: folds (fewer where there are fewer rows) and C.
         seed: of the fold assignment.
+        keep: rows to learn from; all are judged. None: all.
 
     """
     folds = min(settings.folds, int(np.bincount(y).max()), len(np.unique(groups)))
@@ -80,40 +83,29 @@ def out_of_fold(
     probabilities = np.zeros((len(y), n_classes))
     splits = list(_folds(y, groups, folds, seed))
     for train, held in tqdm(splits, desc="out-of-fold", unit="fold"):
-        weights, bias = fit_probe(vectors[train], y[train], n_classes, settings.C)
+        learnt = train if keep is None else train[keep[train]]
+        weights, bias = fit_probe(vectors[learnt], y[learnt], n_classes, settings.C)
         probabilities[held] = softmax(vectors[held] @ weights.T + bias)
     return probabilities
 
 
-def find_issues(y: Integers, probabilities: Floats) -> pd.DataFrame:
-    """Per row ``is_label_issue, label_score`` (in [0, 1], low is bad), ``suggested, confidence``.
-
-    The flag is confident learning's (prune by noise rate); the score is the normalised margin.
-    """
+def confident_learning(y: Integers, probabilities: Floats) -> NDArray[np.bool_]:
+    """Rows that cleanlab flags (prune by noise rate): what the detectors are held against."""
     from cleanlab.filter import find_label_issues
-    from cleanlab.rank import get_label_quality_scores
 
     flags = find_label_issues(y, probabilities, filter_by="prune_by_noise_rate", n_jobs=1)
-    scores = get_label_quality_scores(y, probabilities, method="normalized_margin")
-    return pd.DataFrame(
-        {
-            "is_label_issue": flags,
-            "label_score": scores,
-            "suggested": probabilities.argmax(axis=1),
-            "confidence": probabilities.max(axis=1),
-        }
-    )
+    return np.asarray(flags, dtype=bool)
 
 
 def noise(y: Integers, probabilities: Floats) -> Noise:
-    """Share of labels that confident learning doubts; probabilities come from other rows.
+    """Share of labels that are more likely wrong than right; probabilities come from other rows.
 
     Fewer than two classes among the rows cannot be judged: not a number, which a gate reads as
     unknown.
     """
     if len(np.unique(y)) < 2:
         return Noise(len(y), 0, float("nan"), float("nan"), float("nan"))
-    flagged = int(find_issues(y, probabilities)["is_label_issue"].sum())
+    flagged = int((posterior(probabilities, y) < DOUBT).sum())
     low, high = wilson(flagged, len(y), CONFIDENCE)
     return Noise(len(y), flagged, flagged / len(y), low, high)
 

@@ -71,7 +71,7 @@ def _files(settings: Settings) -> None:
             raise UserError(
                 f"config: {key}.sha256 = {file.sha256!r}: a file outside data/ needs its SHA-256"
             )
-    for name in ("contract", "annotations", "planted"):
+    for name in ("contract", "annotations", "decisions", "planted"):
         path = getattr(settings.data, name)
         if path is not None and (Path(path).parts[:1] != ("data",) or ".." in Path(path).parts):
             raise UserError(

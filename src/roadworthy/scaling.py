@@ -63,7 +63,7 @@ def write_rows(path: str, messages: pd.DataFrame, rows: int, seed: int) -> None:
                 label = labels[generator.integers(len(labels))]
                 picked = [
                     pool[label][generator.integers(len(pool[label]))]
-                    for _ in range(generator.integers(1, 4))
+                    for _ in range(generator.integers(2, 5))
                 ]
                 text = f"{' '.join(picked)} QH-{generator.integers(100_000, 1_000_000)}"
             if len(written) < 50_000:

@@ -83,6 +83,9 @@ class Data:
     """Column that says who gave the label."""
     annotations: str | None = None
     """CSV below data/ with ``id, annotator, label``: several labels of the same messages."""
+    decisions: str | None = None
+    """CSV below data/ with ``id, label``: what people decided about rows of the review queue, the
+    given label included. Training rows get that label and are doubted no more."""
     planted: str | None = None
     """CSV below data/ with ``id, kind, detail``: defects on record, for scoring the checks only."""
     out_of_scope: str | None = None
@@ -154,6 +157,8 @@ class Clean:
     folds: int = _bounded(5, 2, 20)
     C: float = _bounded(10.0, 1e-4, 1e4)
     """Inverse regularisation of the probe that yields out-of-fold probabilities."""
+    rounds: int = _bounded(1, 0, 10)
+    """Times the detectors learn anew without the rows that they doubt."""
     resamples: int = _bounded(2000, 20, 100_000)
     """Paired bootstrap resamples for the gain of an arm on validation rows."""
     queue: int = _bounded(100, 1, 100_000)

@@ -1,0 +1,98 @@
+"""The detectors: planted errors of every kind are found, and the choice never reads the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from roadworthy.detectors import OWN, STOCK, Views, detect, inject, joint, votes
+from roadworthy.settings import Clean
+
+CLASSES, SETTINGS = 6, Clean(folds=4, rounds=2)
+
+
+@pytest.fixture(scope="module")
+def sample():
+    """Six classes that overlap a little: vectors and true classes."""
+    generator = np.random.default_rng(0)
+    truth = np.repeat(np.arange(CLASSES), 60)
+    X = np.eye(CLASSES)[truth] * 2 + generator.normal(size=(len(truth), CLASSES)) * 0.7
+    return X / np.linalg.norm(X, axis=1, keepdims=True), truth
+
+
+def views(X):
+    return Views(X, X, np.arange(len(X)), CLASSES)
+
+
+@pytest.mark.parametrize("kind", ["uniform", "pair"])
+def test_errors_are_ranked_better_than_by_the_stock_scores(sample, kind):
+    X, truth = sample
+    generator = np.random.default_rng(1)
+    wrong = generator.random(len(truth)) < 0.2
+    step = generator.integers(1, CLASSES, len(truth)) if kind == "uniform" else 1
+    y = np.where(wrong, (truth + step) % CLASSES, truth)
+    found = detect(views(X), y, SETTINGS, seed=0)
+    precision = {
+        name: average_precision_score(wrong, 1 - score) for name, score in found.scores.items()
+    }
+    assert precision[found.chosen] > max(precision[name] for name in STOCK)
+    assert found.chosen in OWN
+    assert wrong[found.flag].mean() > 0.7
+    assert found.flag[wrong].mean() > 0.6
+
+
+def test_right_labels_are_mostly_left_alone(sample):
+    X, truth = sample
+    assert detect(views(X), truth, SETTINGS, seed=0).flag.mean() < 0.08
+
+
+def test_shuffled_labels_do_not_look_clean(sample):
+    X, truth = sample
+    y = np.random.default_rng(3).permutation(truth)
+    found = detect(views(X), y, SETTINGS, seed=0)
+    assert found.scores["margin"].mean() < 0.5
+    assert found.scores["self_confidence"].mean() < 0.3
+
+
+def test_suggestions_differ_from_the_given_label(sample):
+    X, truth = sample
+    y = truth.copy()
+    y[:5] = 1
+    issues = detect(views(X), y, SETTINGS, seed=0).issues(y)
+    assert (issues["suggested"] != y).all()
+    assert issues["label_score"].between(0, 1).all()
+    assert (issues["suggested"][:5] == 0).mean() >= 0.8
+
+
+def test_injected_errors_hit_rows_that_are_not_suspects_and_take_their_shape():
+    generator = np.random.default_rng(0)
+    truth = generator.integers(0, 3, 600)
+    p = np.full((600, 3), 0.05)
+    p[np.arange(600), truth] = 0.9
+    y = np.where((truth == 0) & (np.arange(600) < 200), 2, truth)
+    flag = y != truth
+    labels, wrong = inject(y, p, flag, seed=0)
+    assert not (wrong & flag).any()
+    assert (labels[~wrong] == y[~wrong]).all()
+    assert wrong.sum() == pytest.approx(flag.sum(), abs=2)
+    from_zero = labels[wrong & (y == 0)]
+    assert (from_zero == 2).mean() > 0.5
+    _, one = inject(truth, p, np.zeros(600, dtype=bool), seed=0)
+    assert one.sum() == 1
+
+
+def test_neighbours_of_the_same_cluster_have_no_vote():
+    X = np.array([[1, 0], [1, 0], [0.9, 0.43], [0, 1.0]])
+    y = np.array([0, 0, 1, 1])
+    shares = votes(X, y, np.array([0, 0, 1, 2]), 2, np.ones(4, dtype=bool))
+    assert shares[0].argmax() == 1
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+
+
+def test_the_joint_view_is_the_same_twice_and_keeps_the_vectors():
+    texts = ["where is my parcel", "refund please", "parcel is late", "card refused", "no refund"]
+    X = np.eye(5, 4)
+    one, two = joint(X, texts, 0), joint(X, texts, 0)
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_allclose(one[:, :4], X)
