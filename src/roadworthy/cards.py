@@ -21,6 +21,13 @@ SPLITS = {
     "Test set (SHA-256 of its ids)": "split.test_id_sha256",
     "Test rows with a near-duplicate in training (share)": "leakage.test_share",
 }
+FOUND = {
+    "Rows set aside for breaking the contract": "contract.quarantined_rows",
+    "Messages with personal data of a known form": "personal_data.rows",
+    "Messages with broken characters": "broken_encoding_rows",
+    "Clusters of copies with different labels": "conflicting_clusters",
+    "Agreement of annotators (Krippendorff's alpha)": "agreement.alpha",
+}
 NOISE = {
     "Treatment of the training labels": "chosen",
     "Estimated share of wrong test labels": "test_noise.estimate",
@@ -105,9 +112,11 @@ def data_card(data: Tree, audit: Tree, clean: Tree) -> str:
         facts(data, {"Origin": "origin", "Licence": "licence", "Who answers for it": "owner"}),
         "## Splits",
         facts(audit, SPLITS),
+        "## What the audit found",
+        facts(audit, FOUND),
         "## Label noise",
         facts(clean, NOISE),
-        "The estimate rests on a probe that disagrees with labels it has not seen; nobody has "
+        "The estimate rests on a model that disagrees with labels it has not seen; nobody has "
         "read the rows again. Test labels are never changed: their noise is every score's ceiling.",
         "## Limits",
         [
