@@ -75,6 +75,9 @@ def test_measure_with_everything_and_with_nothing():
         ("read", "3"),
     }
     assert "errors" not in found.record()
+    unverified = agreement.measure(votes(rows), filed, messages, None, 0)
+    assert np.isnan(unverified.consensus_right)
+    assert unverified.errors.empty
     nothing = agreement.measure(None, None, messages, None, 0)
     assert nothing.messages == 0
     assert np.isnan(nothing.alpha)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from roadworthy.clean import (
     Arm,
@@ -13,6 +14,7 @@ from roadworthy.clean import (
     reviewed,
     treat,
 )
+from roadworthy.errors import UserError
 from roadworthy.settings import Clean
 
 LABELS = ["a", "b", "c"]
@@ -112,3 +114,14 @@ def test_what_people_decided_is_applied_to_training_rows_only():
     assert changed["label"].tolist() == ["a", "c", "b"]
     assert seen.tolist() == [False, True, True]
     assert reviewed(train, looked.head(0))[0]["label"].tolist() == ["a", "b", "b"]
+    with pytest.raises(UserError, match="no training row of class 'a'"):
+        reviewed(train, pd.DataFrame({"id": ["1"], "label": ["b"]}))
+
+
+def test_a_reviewed_row_keeps_what_was_filed_and_says_who_decided(planted):
+    _, _, y, _, issues = planted
+    filed = pd.DataFrame({"id": range(240), "text": "t", "label": [LABELS[i] for i in y]})
+    train = filed.assign(label=filed["label"].where(filed["id"] != 5, LABELS[(y[5] + 1) % 3]))
+    row = decisions(train, issues.assign(is_label_issue=False), LABELS, "none", filed).loc[5]
+    assert (row["action"], row["reason"]) == ("relabel", "decided in a review")
+    assert (row["original"], row["label"]) == (LABELS[y[5]], LABELS[(y[5] + 1) % 3])

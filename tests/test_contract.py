@@ -112,12 +112,13 @@ def test_few_broken_rows_are_set_aside_and_many_stop_the_run():
     messages = pd.DataFrame({"id": [f"m{n}" for n in range(10)]})
     broken = pd.DataFrame([["f.csv", "4", "m3", "label", "rule", "refnd", "refund"]] * 2)
     broken.columns = pd.Index(admission.COLUMNS)
-    audit = Audit(as_of="2026-03-31", max_breaches=0.1)
+    broken = pd.concat([broken, broken.assign(id="m4")])
+    audit = Audit(as_of="2026-03-31", max_breaches=0.2)
     kept = admission.quarantine(messages, broken, audit)
-    assert kept["id"].tolist() == [f"m{n}" for n in range(10) if n != 3]
-    assert kept.index.tolist() == list(range(9))
-    with pytest.raises(UserError, match=r"f.csv, row 4: label = 'refnd'.*max_breaches.*9\.9%"):
-        admission.quarantine(messages, broken, replace(audit, max_breaches=0.099))
+    assert kept["id"].tolist() == [f"m{n}" for n in range(10) if n not in (3, 4)]
+    assert kept.index.tolist() == list(range(8))
+    with pytest.raises(UserError, match=r"f.csv, row 4: label = 'refnd'.*max_breaches.*19\.9%"):
+        admission.quarantine(messages, broken, replace(audit, max_breaches=0.199))
 
 
 def test_one_wrong_value_in_many_rows_is_a_new_value_not_a_typo():
@@ -130,6 +131,28 @@ def test_one_wrong_value_in_many_rows_is_a_new_value_not_a_typo():
     assert len(admission.quarantine(messages, broken[:3], audit)) == 997
 
 
+def test_one_broken_row_never_stops_a_small_data_set():
+    messages = pd.DataFrame({"id": ["a", "b", "c"]})
+    broken = pd.DataFrame([["f.csv", "1", "a", "label", "rule", "x", ""]])
+    broken.columns = pd.Index(admission.COLUMNS)
+    assert len(admission.quarantine(messages, broken, Audit(as_of="2026-03-31"))) == 2
+
+
+def test_a_blank_value_is_listed_and_a_fault_of_gold_takes_no_row(project: Path):
+    verified = {"name": "gold", "logicalType": "string", "required": True}
+    needed = [*PROPERTIES[:-1], PROPERTIES[-1] | {"required": True}, verified]
+    rows = "id,text,label,stars,at,code,gold\na,hello,refund,3,2026-02-01,GB,\n"
+    rows += "b,bye,track,,2026-02-02,,track\nc,hi,track,,2026-02-02,GB,track\n"
+    place(project, rows, needed)
+    data = replace(DATA, gold="gold")
+    messages, broken, _ = admission.admit(data, Audit(as_of="2026-03-31", max_breaches=0.4))
+    assert messages["id"].tolist() == ["a", "c"]
+    assert broken[["id", "column", "value"]].to_numpy().tolist() == [
+        ["a", "gold", ""],
+        ["b", "code", ""],
+    ]
+
+
 def test_the_record_measures_age_against_the_promises(project: Path):
     place(project, GOOD)
     read = contract.read(project / "data" / "x" / "c.odcs.yaml")
@@ -139,6 +162,10 @@ def test_the_record_measures_age_against_the_promises(project: Path):
     assert kept is not None
     assert (kept["fresh"], kept["overdue_rows"]) == (True, 1)
     assert (kept["broken_rules"], kept["quarantined_rows"]) == (2, 1)
+    undated = dates.where(dates.isna())
+    unknown = admission.record(read, broken, undated, date(2026, 5, 1))
+    assert unknown is not None
+    assert (unknown["fresh"], unknown["overdue_rows"]) == (None, None)
     later = admission.record(read, broken, dates, date(2026, 5, 21))
     assert later is not None
     assert later["fresh"] is False
@@ -149,6 +176,7 @@ def test_the_record_measures_age_against_the_promises(project: Path):
     [
         ({"logicalType": "object"}, "logicalType 'object' is not checked"),
         ({"logicalTypeOptions": {"multipleOf": 2}}, "logicalTypeOptions 'multipleOf'"),
+        ({"logicalTypeOptions": {"format": "email"}}, "logicalTypeOptions 'format'"),
         ({"quality": [{"type": "library", "metric": "nullValues", "mustBe": 0}]}, "'nullValues'"),
         ({"quality": [LABELS | {"mustBe": 3}]}, "'invalidValues'"),
         ({"quality": [{"type": "sql", "query": "SELECT 1"}]}, "'sql'"),

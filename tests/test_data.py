@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from roadworthy import companions
 from roadworthy import data as reader
 from roadworthy.errors import UserError
 from roadworthy.settings import Data, File
@@ -63,10 +64,10 @@ def test_without_an_id_column_file_and_row_make_the_id(project: Path):
 
 def test_gold_is_by_id_and_leaves_out_the_unverified(project: Path):
     write(project, GOOD + "c,hi,greet,,2026-03-03,web,train\n")
-    gold = reader.gold(settings(id="id", gold="gold"))
+    gold = companions.gold(settings(id="id", gold="gold"))
     assert gold is not None
     assert gold.to_dict() == {"a": "greet", "b": "greet"}
-    assert reader.gold(settings()) is None
+    assert companions.gold(settings()) is None
 
 
 def test_split_from_column_and_from_file(project: Path):
@@ -210,7 +211,7 @@ def test_columns_may_have_the_names_that_the_project_uses(project: Path):
     write(project, "text,label,row,file\nhi,greet,7,greet\nbye,leave,9,leave\n")
     frame = reader.load(settings(id="row", gold="file"))
     assert frame["id"].tolist() == ["7", "9"]
-    gold = reader.gold(settings(id="row", gold="file"))
+    gold = companions.gold(settings(id="row", gold="file"))
     assert gold is not None
     assert gold.to_dict() == {"7": "greet", "9": "leave"}
 
@@ -238,42 +239,3 @@ def test_half_a_character_is_refused(project: Path, pair: list[str], name: str):
 def test_id_hash_is_of_the_set():
     assert reader.id_hash(["b", "a"]) == reader.id_hash(["a", "b"])
     assert reader.id_hash(["a"]) != reader.id_hash(["a", "b"])
-
-
-def test_tables_beside_the_messages_are_read_or_absent(project: Path):
-    write(project, GOOD)
-    frame = reader.load(settings(id="id"))
-    assert reader.votes(settings()) is None
-    assert reader.planted(settings()) is None
-    assert reader.decisions(settings(), frame).empty
-    write(project, "id,annotator,label,x\na,r1,greet,1\n", "data/x/votes.csv")
-    votes = reader.votes(settings(annotations="data/x/votes.csv"))
-    assert votes is not None
-    assert votes.to_dict("list") == {"id": ["a"], "annotator": ["r1"], "label": ["greet"]}
-    write(project, "id,kind\na,typo\n", "data/x/planted.csv")
-    with pytest.raises(UserError, match="no column 'detail'"):
-        reader.planted(settings(planted="data/x/planted.csv"))
-
-
-def test_who_filed_a_label_is_by_id(project: Path):
-    write(project, GOOD)
-    who = reader.annotators(settings(id="id", annotator="channel"))
-    assert who is not None
-    assert who.to_dict() == {"a": "chat", "b": "not stated"}
-    assert reader.annotators(settings()) is None
-
-
-@pytest.mark.parametrize(
-    ("rows", "words"),
-    [
-        ("z,greet\n", "no message has the id 'z'"),
-        ("a,great\n", "no message has the label 'great'"),
-        ("a,greet\na,leave\n", "the id 'a' occurs twice"),
-    ],
-)
-def test_decisions_that_fit_no_message_are_refused(project: Path, rows: str, words: str):
-    write(project, GOOD)
-    frame = reader.load(settings(id="id"))
-    write(project, "id,label\n" + rows, "data/x/decisions.csv")
-    with pytest.raises(UserError, match=words):
-        reader.decisions(settings(decisions="data/x/decisions.csv"), frame)

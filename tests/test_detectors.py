@@ -93,6 +93,18 @@ def test_neighbours_of_the_same_cluster_have_no_vote():
 def test_the_joint_view_is_the_same_twice_and_keeps_the_vectors():
     texts = ["where is my parcel", "refund please", "parcel is late", "card refused", "no refund"]
     X = np.eye(5, 4)
-    one, two = joint(X, texts, 0), joint(X, texts, 0)
+    one, two = (joint(X, texts, np.arange(5) < 4, 0) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     np.testing.assert_allclose(one[:, :4], X)
+    other = joint(X, [*texts[:4], "zebra"], np.arange(5) < 4, 0)
+    np.testing.assert_array_equal(one[:4], other[:4])  # the last row taught nothing
+
+
+def test_trusted_rows_are_learnt_from_and_never_flagged(sample):
+    X, truth = sample
+    y = truth.copy()
+    y[:12] = 1
+    trusted = np.arange(len(y)) < 4
+    found = detect(views(X), y, SETTINGS, 0, trusted)
+    assert not found.flag[:4].any()
+    assert found.flag[4:12].mean() > 0.6

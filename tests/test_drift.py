@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,11 +62,12 @@ def test_copies_count_once():
 
 
 def test_effects_have_their_definition():
-    messages, groups = halves(sample(2, 1), sample(2, 2))
-    messages["label"] = ["a", "a", "a", "b"]
-    messages["text"] = ["x y", "x y", "x y z w", "q"]
+    messages, groups = halves(sample(20, 1), sample(20, 2))
+    messages["label"] = ["a"] * 30 + ["b"] * 10
+    messages["text"] = ["x y"] * 20 + ["x y z w"] * 10 + ["q x"] * 10
     pair = drift.pair(messages, None, *groups["one, other"], seed=0)
-    effects = pair(np.array([[True, True, False, False]]))
+    assert pair is not None
+    effects = pair(np.arange(40)[None, :] < 20)
     assert effects["labels"][0] == pytest.approx(0.5)
     assert effects["length"][0] == pytest.approx(0.5)
 
@@ -73,6 +76,7 @@ def test_false_alarms_come_as_often_as_stated():
     """A p-value of at most 0.05 in about 5 of 100 divisions at random (here of 200)."""
     messages, groups = halves(sample(80, 1), sample(80, 2))
     both = drift.pair(messages, None, *groups["one, other"], seed=0)
+    assert both is not None
     generator = np.random.default_rng(5)
     base = np.arange(160) < 80
     p = pd.concat(
@@ -86,6 +90,28 @@ def test_false_alarms_come_as_often_as_stated():
     half = (p <= 0.5).mean(axis=1)
     assert (half <= 0.62).all()
     assert half["vocabulary"] >= 0.38  # the others have ties, which make them cautious
+
+
+def test_groups_that_are_too_small_or_empty_are_not_compared():
+    messages, _ = halves(sample(30, 1), sample(30, 2))
+    one = np.arange(60) < 4
+    table, alarms = drift.compare(
+        messages, None, {"few": (one, ~one), "none": (one & ~one, one)}, SETTINGS
+    )
+    assert table.empty
+    assert drift.record(table, alarms) == {"comparisons": {}, "false_alarm_rate": {}}
+
+
+def test_languages_without_spaces_and_no_controls_are_no_trouble():
+    texts = [f"我的包裹在哪里{n}" for n in range(30)] + [f"请退款给我{n}" for n in range(30)]
+    messages = pd.DataFrame({"text": texts, "label": "a", "cluster": range(60)})
+    one = np.arange(60) < 30
+    table, alarms = drift.compare(
+        messages, None, {"x": (one, ~one)}, replace(SETTINGS, drift_controls=0)
+    )
+    assert table.loc[("x", "vocabulary"), "drift"]
+    assert table["effect"].notna().all()
+    assert alarms == {}
 
 
 def test_the_record_has_every_comparison_and_the_alarm_rates():

@@ -23,6 +23,8 @@ def found(text: str) -> list[tuple[str, str]]:
         ("cell (415) 555-0134", [("phone", "(415) 555-0134")]),
         ("charged twice on 4111 1111 1111 1111!", [("card", "4111 1111 1111 1111")]),
         ("card 4111-1111-1111-1112 says no", [("card_like", "4111-1111-1111-1112")]),
+        ("new one is 2223 0031 2200 3222", [("card", "2223 0031 2200 3222")]),
+        ("mobile 06.12.34.56.78 le soir", [("phone", "06.12.34.56.78")]),
         ("pay to GB82 WEST 1234 5698 7654 32", [("iban", "GB82 WEST 1234 5698 7654 32")]),
         ("send it to 9 Quarry Lane, same town", [("address", "9 Quarry Lane")]),
         (

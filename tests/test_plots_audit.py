@@ -54,3 +54,4 @@ def test_drift_has_a_panel_per_comparison_and_a_colour_per_finding():
     colours = [{line.get_color() for line in axis.lines} for axis in figure.axes]
     assert [len(found) for found in colours] == [1, 2]
     assert drawn(figure) == drawn(plots.drift(table))
+    assert "too few" in plots.drift(table.head(0)).axes[0].texts[0].get_text()

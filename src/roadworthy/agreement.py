@@ -105,12 +105,12 @@ def measure(
         votes: ``id, annotator, label`` where several people labelled the same messages.
         filed: who gave the label of a message, by id.
         messages: ``id, label`` of every row.
-        verified: the right label by id; without it the votes' majority stands in.
+        verified: the right label by id; without it nobody's errors are known.
         seed: of the interval's resampling.
 
     """
     nan, parts = float("nan"), {}
-    truth = verified if verified is not None else consensus(votes) if votes is not None else None
+    truth = verified
     if filed is not None and truth is not None:
         labels = messages[["id", "label"]].assign(annotator=messages["id"].map(filed))
         parts["filed"] = errors(labels, truth)

@@ -14,6 +14,7 @@ import pandas as pd
 from roadworthy.data import SPLITS
 from roadworthy.errors import UserError
 from roadworthy.intervals import wilson
+from roadworthy.personal import find, masked
 from roadworthy.settings import Audit
 
 MASKS = (
@@ -21,12 +22,13 @@ MASKS = (
     (re.compile(r"(?i)\b(?:https?://|www\.)\S+"), "<link>"),
     (re.compile(r"\d(?:[\d \-./]*\d){4,}"), "<number>"),
 )
-"""Addresses, links, and numbers of five digits and more (orders, phones, cards)."""
+"""What ``personal`` leaves: odd addresses, links, numbers of five digits and more."""
 
 
 def shown(text: str, width: int = 80) -> str:
     """Give one masked, shortened line without control characters, for tables that people read."""
-    visible = "".join(" " if unicodedata.category(one)[0] == "C" else one for one in text)
+    visible = masked(text, find(text))
+    visible = "".join(" " if unicodedata.category(one)[0] == "C" else one for one in visible)
     for pattern, mask in MASKS:
         visible = pattern.sub(mask, visible)
     line = " ".join(visible.split())

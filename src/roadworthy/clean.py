@@ -13,6 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from roadworthy.doubt import DOUBT
+from roadworthy.errors import UserError
 from roadworthy.intervals import difference, resampled
 from roadworthy.models.probe import fit_probe
 from roadworthy.noise import CONFIDENCE, Noise
@@ -118,24 +120,34 @@ def reviewed(train: pd.DataFrame, looked: pd.DataFrame) -> tuple[pd.DataFrame, p
     """
     seen = train["id"].isin(looked["id"])
     decided = train.loc[seen, "id"].map(looked.set_index("id")["label"])
-    return train.assign(label=train["label"].where(~seen, decided)), seen
+    changed = train.assign(label=train["label"].where(~seen, decided))
+    if lost := sorted(set(train["label"]) - set(changed["label"])):
+        raise UserError(f"data.decisions leaves no training row of class {lost[0]!r}: keep one")
+    return changed, seen
 
 
 def decisions(
-    train: pd.DataFrame, issues: pd.DataFrame, labels: list[str], arm: str
+    train: pd.DataFrame,
+    issues: pd.DataFrame,
+    labels: list[str],
+    arm: str,
+    filed: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Every training row with what was done to it and why.
 
     ``id, text, label, original, action, reason``.
 
-    ``train`` has ``id, text, label``; the new label stands in ``label``, the old one in
-    ``original``.
+    ``train`` has ``id, text, label``, with people's decisions applied, if any; ``filed`` the same
+    rows before that. The new label stands in ``label``, the filed one in ``original``.
     """
+    filed = train if filed is None else filed
     index = {label: number for number, label in enumerate(labels)}
     y = np.asarray(train["label"].map(index), dtype=np.int64)
     treated, keep = treat(y, issues, arm)
     names = np.asarray(labels, dtype=object)
-    action = np.where(~keep, "drop", np.where(treated != y, "relabel", "keep"))
+    original = filed["label"].to_numpy()
+    action = np.where(~keep, "drop", np.where(names[treated] != original, "relabel", "keep"))
+    by_people = (train["label"] != filed["label"]).to_numpy()
     suggested, score = names[issues["suggested"]], issues["label_score"]
     reasons = [
         f"doubted: the models prefer {guess} ({sure:.2f}), label score {value:.2f}" if flag else ""
@@ -145,14 +157,15 @@ def decisions(
     ]
     flagged = np.where(action == "keep", "flagged, kept (arm " + arm + "): ", "")
     reason = [
-        mark + text if text else "not flagged" for mark, text in zip(flagged, reasons, strict=True)
+        "decided in a review" if people else mark + text if text else "not flagged"
+        for mark, text, people in zip(flagged, reasons, by_people, strict=True)
     ]
     return pd.DataFrame(
         {
             "id": train["id"].to_numpy(),
             "text": train["text"].to_numpy(),
             "label": names[treated],
-            "original": train["label"].to_numpy(),
+            "original": original,
             "action": action,
             "reason": reason,
         }
@@ -162,14 +175,17 @@ def decisions(
 def review_queue(
     train: pd.DataFrame, issues: pd.DataFrame, labels: list[str], rows: int
 ) -> pd.DataFrame:
-    """The rows most worth a person's look, worst label score first."""
+    """The rows most worth a person's look, worst label score first.
+
+    Those that are flagged, or whose score says that another label is likelier.
+    """
     names = np.asarray(labels, dtype=object)
     queue = train[["id", "text", "label"]].reset_index(drop=True)
     queue["suggested"] = names[issues["suggested"]]
     queue["confidence"] = issues["confidence"].round(4)
     queue["label_score"] = issues["label_score"].round(4)
     queue["flagged"] = issues["is_label_issue"]
-    disagree = queue[queue["suggested"] != queue["label"]]
+    disagree = queue[queue["flagged"] | (queue["label_score"] < DOUBT)]
     return disagree.sort_values(
         ["flagged", "label_score"], ascending=[False, True], kind="stable"
     ).head(rows)

@@ -33,7 +33,7 @@ CONVERT: dict[str, Callable[[pd.Series], pd.Series]] = {
     "timestamp": lambda text: pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True),
 }
 """ODCS logical type -> the text of a column as that type, missing where it is none."""
-OPTIONS = {"minLength", "maxLength", "pattern", "minimum", "maximum", "format"}
+OPTIONS = {"minLength", "maxLength", "pattern", "minimum", "maximum"}
 
 
 def read(path: Path) -> OpenDataContractStandard:
@@ -52,8 +52,16 @@ def read(path: Path) -> OpenDataContractStandard:
         lines = " ".join(str(error).split())[:300]
         raise UserError(f"{path.name} is no contract in the ODCS: {lines}") from error
     for table in contract.schema_ or []:
+        if table.quality:
+            raise UserError(f"{path.name}: {table.name}: quality rules of a table are not checked")
         for column in table.properties or []:
             _refuse_unchecked(path, table, column)
+    for level in contract.slaProperties or []:
+        days = level.unit in ("d", "day", "days") and str(level.value).isdecimal()
+        if level.property in ("freshness", "retention") and not days:
+            raise UserError(
+                f"{path.name}: {level.property} = {level.value} {level.unit}: state whole days"
+            )
     return contract
 
 
@@ -121,13 +129,14 @@ def _checks(column: SchemaProperty) -> list[pa.Check]:
 
 def schema(part: SchemaObject) -> pa.DataFrameSchema:
     """Generate the schema of a table; every column is text as it stands in the file."""
+    keys = [column for column in part.properties or [] if column.primaryKey]
     return pa.DataFrameSchema(
         {
             str(column.name): pa.Column(
                 object,
                 _checks(column),
                 nullable=not column.required,
-                unique=bool(column.unique or column.primaryKey),
+                unique=bool(column.unique or keys == [column]),
             )
             for column in part.properties or []
         }
@@ -155,5 +164,6 @@ def failures(frame: pd.DataFrame, part: SchemaObject) -> pd.DataFrame:
 
 def promises(contract: OpenDataContractStandard) -> dict[str, int]:
     """Give the service levels that are measured in days, by name: ``freshness``, ``retention``."""
-    levels = [level for level in contract.slaProperties or [] if level.unit in ("d", "day", "days")]
+    named = ("freshness", "retention")
+    levels = [level for level in contract.slaProperties or [] if level.property in named]
     return {str(level.property): int(str(level.value)) for level in levels}

@@ -116,7 +116,7 @@ def describe(agreement: OpenDataContractStandard, folder: Path, data: Data) -> d
         "@type": "sc:Dataset",
         "conformsTo": VERSION,
         "name": data.name,
-        "description": f"{data.title}. {about.limitations if about else ''}".strip(),
+        "description": f"{data.title}. {(about.limitations or '') if about else ''}".strip(),
         "license": links.get("licence", data.licence),
         "creator": {"@type": "Organization", "name": data.owner},
         "datePublished": str(agreement.contractCreatedTs or "")[:10],

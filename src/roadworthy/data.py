@@ -1,7 +1,7 @@
 """The only reader of raw data: declared columns in, checked rows out.
 
-``load`` gives what models may see. The verified labels (``gold``) come from a function of their
-own, for scorers only.
+``load`` gives what models may see. Verified labels and other tables beside the messages are read
+in ``companions``.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def locate(file: File, data: Data) -> Path:
     return path
 
 
-def _decode(path: Path, name: str) -> str:
+def decode(path: Path, name: str) -> str:
+    """Read a file as UTF-8; a UserError that names it and the line if it is none, or is empty."""
     raw = path.read_bytes()
     try:
         text = raw.decode("utf-8-sig")
@@ -87,7 +88,7 @@ def raw(data: Data, wanted: dict[str, str]) -> pd.DataFrame:
     columns = list(dict.fromkeys(wanted.values()))
     parts = []
     for file in data.files:
-        text = _decode(locate(file, data), file.path)
+        text = decode(locate(file, data), file.path)
         read = read_json(text, file, data, columns) if file.keys else read_csv(text, file, columns)
         parts.append(read.assign(**{FILE: file.path}))
     frame = pd.concat(parts, ignore_index=True)
@@ -186,61 +187,3 @@ def _dates(frame: pd.DataFrame, data: Data) -> pd.Series:
     wrong = "{created_at!r} is not an ISO 8601 date (2026-03-31T14:05:00)."
     _refuse(frame, dates.isna(), wrong)
     return dates.astype("datetime64[us, UTC]")
-
-
-def gold(data: Data) -> pd.Series | None:
-    """Read the verified label by id (blank: unverified, left out); None where there is none.
-
-    For scorers only.
-    """
-    if data.gold is None:
-        return None
-    frame = raw(data, {"gold": data.gold})
-    verified = frame.set_index("id")["gold"].str.strip()
-    return verified[verified != ""]
-
-
-def _beside(data: Data, path: str | None, columns: list[str]) -> pd.DataFrame | None:
-    """Read a table that lies beside the messages; None where the data set has none."""
-    if path is None:
-        return None
-    file = File(path=path)
-    return read_csv(_decode(locate(file, data), path), file, columns)[columns].astype(str)
-
-
-def votes(data: Data) -> pd.DataFrame | None:
-    """Read several people's labels of the same messages: ``id, annotator, label``."""
-    return _beside(data, data.annotations, ["id", "annotator", "label"])
-
-
-def decisions(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
-    """Read what people decided about doubted labels: ``id, label``; no row where nothing was.
-
-    Raises:
-        UserError: an id that no message has, an id twice, or a label that no message has.
-    """
-    frame = _beside(data, data.decisions, ["id", "label"])
-    if frame is None:
-        return pd.DataFrame(columns=["id", "label"], dtype="str")
-    known = {"id": set(messages["id"]), "label": set(messages["label"])}
-    for name, values in known.items():
-        for value in frame.loc[~frame[name].isin(values), name]:
-            raise UserError(f"{data.decisions}: no message has the {name} {value!r}. Correct it.")
-    for value in frame.loc[frame["id"].duplicated(), "id"]:
-        raise UserError(
-            f"{data.decisions}: the id {value!r} occurs twice: keep one decision a row."
-        )
-    return frame
-
-
-def planted(data: Data) -> pd.DataFrame | None:
-    """Read the defects on record: ``id, kind, detail``. For scorers only."""
-    return _beside(data, data.planted, ["id", "kind", "detail"])
-
-
-def annotators(data: Data) -> pd.Series | None:
-    """Read who gave the label, by id (blank: "not stated"); None where the data does not say."""
-    if data.annotator is None:
-        return None
-    who = raw(data, {"annotator": data.annotator}).set_index("id")["annotator"]
-    return who.str.strip().replace("", "not stated")

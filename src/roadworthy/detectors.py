@@ -34,12 +34,19 @@ NEIGHBOURS, SHARPNESS = 20, 4
 """Votes are weighted by cosine to the power of SHARPNESS (targets: 20-NN disagreement)."""
 
 
-def joint(vectors: NDArray[np.floating], texts: Sequence[str], seed: int) -> NDArray[np.float32]:
-    """Sentence vectors beside compressed TF-IDF with weight 0.7, (n, d + at most 300)."""
-    counts = features().fit_transform(texts)
-    size = min(300, counts.shape[1] - 1, len(texts) - 1)
-    compress = make_pipeline(TruncatedSVD(size, random_state=seed), Normalizer())
-    return np.hstack([vectors, 0.7 * compress.fit_transform(counts)]).astype(np.float32)
+def joint(
+    vectors: NDArray[np.floating], texts: Sequence[str], learnt: Flags, seed: int
+) -> NDArray[np.float32]:
+    """Sentence vectors beside compressed TF-IDF with weight 0.7, (n, d + at most 300).
+
+    Vocabulary and compression are learnt from the rows of ``learnt`` alone.
+    """
+    counter = features()
+    counts = counter.fit_transform([text for text, one in zip(texts, learnt, strict=True) if one])
+    size = max(1, min(300, counts.shape[1] - 1, counts.shape[0] - 1))
+    compress = make_pipeline(TruncatedSVD(size, random_state=seed), Normalizer()).fit(counts)
+    words = compress.transform(counter.transform(texts))
+    return np.hstack([vectors, 0.7 * words]).astype(np.float32)
 
 
 def votes(
@@ -88,7 +95,7 @@ class Found:
 
     scores: dict[str, Floats]
     chosen: str
-    """The score that ranks injected errors best."""
+    """Of the ensemble's scores, the one that ranks injected errors best."""
     injected: dict[str, float]
     """Average precision of each score on the injected errors."""
     probabilities: Floats
@@ -114,7 +121,7 @@ class Found:
 
 
 def _rounds(
-    views: Views, y: Integers, settings: Clean, seed: int
+    views: Views, y: Integers, trusted: Flags, settings: Clean, seed: int
 ) -> tuple[dict[str, Floats], Floats, Flags]:
     """Scores, the ensemble's last probabilities and its flags, after ``settings.rounds``."""
     keep = np.ones(len(y), dtype=bool)
@@ -126,7 +133,7 @@ def _rounds(
         "neighbours": given(near, y),
     }
     for _ in range(settings.rounds):
-        keep = posterior(ensemble, y) >= DOUBT
+        keep = trusted | (posterior(ensemble, y) >= DOUBT)
         for label in np.setdiff1d(y, y[keep]):  # a class that is wholly doubted is still learnt
             keep |= y == label
         _, ensemble = views.probabilities(y, keep, settings, seed)
@@ -135,7 +142,7 @@ def _rounds(
         "log_ratio": log_ratio(ensemble, y),
         "posterior": posterior(ensemble, y),
     }
-    return scores, ensemble, scores["posterior"] < DOUBT
+    return scores, ensemble, ~trusted & (scores["posterior"] < DOUBT)
 
 
 def inject(y: Integers, probabilities: Floats, flag: Flags, seed: int) -> tuple[Integers, Flags]:
@@ -161,7 +168,9 @@ def inject(y: Integers, probabilities: Floats, flag: Flags, seed: int) -> tuple[
     return labels, np.isin(np.arange(len(y)), rows[labels[rows] != y[rows]])
 
 
-def detect(views: Views, y: Integers, settings: Clean, seed: int) -> Found:
+def detect(
+    views: Views, y: Integers, settings: Clean, seed: int, trusted: Flags | None = None
+) -> Found:
     """Score every row with every detector, and choose one by the errors injected.
 
     Args:
@@ -169,11 +178,13 @@ def detect(views: Views, y: Integers, settings: Clean, seed: int) -> Found:
         y: given labels as integers.
         settings: folds, C and rounds.
         seed: of folds and injected errors.
+        trusted: rows that people have looked at: always learnt from, never flagged.
 
     """
-    scores, ensemble, flag = _rounds(views, y, settings, seed)
+    trusted = np.zeros(len(y), dtype=bool) if trusted is None else trusted
+    scores, ensemble, flag = _rounds(views, y, trusted, settings, seed)
     labels, wrong = inject(y, ensemble, flag, seed)
-    trial, _, _ = _rounds(views, labels, settings, seed)
+    trial, _, _ = _rounds(views, labels, np.zeros(len(y), dtype=bool), settings, seed)
     # Suspects of the real labels may be errors themselves: they say nothing about a detector.
     judged = ~flag
     injected = {

@@ -28,8 +28,8 @@ Floats = NDArray[np.float64]
 Effect = Callable[[Floats, Floats], Floats]
 """Weights of the first and of the second group, (divisions, rows) each, in; effects out."""
 
-MOST = 1500
-"""Rows of a group that are compared; of larger groups a random sample."""
+MOST, LEAST = 1500, 10
+"""Rows of a group that are compared: a random sample of larger ones, smaller ones not at all."""
 MEANS = {
     "labels": "share of messages whose label would have to change (total variation)",
     "length": "largest gap between the distributions of words (Kolmogorov-Smirnov)",
@@ -72,7 +72,7 @@ def _gap(length: NDArray[np.int64]) -> Effect:
 def _divergence(counts: csr_array) -> Effect:
     def effect(one: Floats, other: Floats) -> Floats:
         p, q = one @ counts, other @ counts
-        p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
+        p, q = (x / np.maximum(x.sum(axis=1, keepdims=True), 1e-12) for x in (p, q))
         middle = (p + q) / 2
         with np.errstate(divide="ignore", invalid="ignore"):
             parts = [np.where(x > 0, x * np.log2(x / middle), 0.0) for x in (p, q)]
@@ -93,41 +93,49 @@ def _discrepancy(vectors: NDArray[np.floating]) -> Effect:
     )
 
 
+def _bag(texts: pd.Series) -> csr_array:
+    """Which words occur in which text; letters, where no word occurs in three texts."""
+    try:
+        words = CountVectorizer(token_pattern=r"\w+", binary=True, min_df=3)
+        return csr_array(words.fit_transform(texts), dtype=np.float64)
+    except ValueError:
+        letters = CountVectorizer(analyzer="char", ngram_range=(1, 2), binary=True)
+        return csr_array(letters.fit_transform(texts), dtype=np.float64)
+
+
 def pair(
     messages: pd.DataFrame,
     vectors: NDArray[np.floating] | None,
     first: NDArray[np.bool_],
     second: NDArray[np.bool_],
     seed: int,
-) -> Pair:
-    """Prepare two groups of messages for comparison.
+) -> Pair | None:
+    """Prepare two groups of messages for comparison; None if one of them is too small for it.
 
     Args:
         messages: ``text, label, cluster`` of every row.
         vectors: one per row of ``messages``; None leaves the signal ``meaning`` out.
-        first: rows of the first group; each group is thinned to one row per cluster and ``MOST``.
+        first: rows of the first group; of each cluster one row, drawn at random, stands for all.
         second: rows of the second group.
         seed: of the sampling.
 
     """
     generator = np.random.default_rng(seed)
-    fresh = ~messages["cluster"].duplicated().to_numpy()
-    groups = [np.flatnonzero(group & fresh) for group in (first, second)]
-    groups = [
-        np.sort(generator.choice(group, MOST, replace=False)) if len(group) > MOST else group
-        for group in groups
-    ]
+    order = generator.permutation(np.flatnonzero(first | second))
+    fresh = order[~messages["cluster"].iloc[order].duplicated().to_numpy()]
+    groups = [np.sort(fresh[group[fresh]][:MOST]) for group in (first, second)]
+    if min(len(group) for group in groups) < LEAST:
+        return None
     rows = np.concatenate(groups)
     part = messages.iloc[rows]
     codes, labels = pd.factorize(part["label"])
     onehot = csr_array(
         (np.ones(len(rows)), (np.arange(len(rows)), codes)), shape=(len(rows), len(labels))
     )
-    bag = CountVectorizer(token_pattern=r"\w+", binary=True, min_df=min(3, len(rows)))
     effects = {
         "labels": _variation(onehot),
         "length": _gap(part["text"].map(lambda text: len(text.split())).to_numpy()),
-        "vocabulary": _divergence(csr_array(bag.fit_transform(part["text"]), dtype=np.float64)),
+        "vocabulary": _divergence(_bag(part["text"])),
     }
     if vectors is not None:
         effects["meaning"] = _discrepancy(vectors[rows].astype(np.float64))
@@ -137,7 +145,8 @@ def pair(
 def _divisions(total: int, first: int, number: int, seed: int) -> NDArray[np.bool_]:
     generator = np.random.default_rng(seed)
     base = np.arange(total) < first
-    return np.stack([generator.permutation(base) for _ in range(number)])
+    drawn = [generator.permutation(base) for _ in range(number)]
+    return np.array(drawn, dtype=bool).reshape(number, total)
 
 
 def judge(both: Pair, observed: NDArray[np.bool_], permutations: int, seed: int) -> pd.DataFrame:
@@ -173,18 +182,24 @@ def compare(
         audit: divisions drawn per p-value, random divisions tested as controls, seed.
 
     Returns:
-        A table indexed by comparison and signal: ``effect``, ``by_chance`` (its 95th percentile
-        under permutation), ``p_value``, ``q_value``, ``drift`` (q-value below 0.05), ``rows``; and
-        the share of controls, by signal, with a p-value of at most 0.05.
+        A table indexed by comparison and signal, without pairs that are too small: ``effect``,
+        ``by_chance`` (its 95th percentile under permutation), ``p_value``, ``q_value``, ``drift``
+        (q-value below 0.05), ``rows``; and the share of controls, by signal, with a p-value of at
+        most 0.05.
 
     """
     permutations, controls, seed = audit.permutation_draws, audit.drift_controls, audit.seed
     tables, pairs = {}, {}
     for name, (first, second) in groups.items():
-        pairs[name] = pair(messages, vectors, first, second, seed)
-        total, half = pairs[name].total, pairs[name].first
-        observed = np.arange(total) < half
-        tables[name] = judge(pairs[name], observed, permutations, seed).assign(rows=total)
+        both = pair(messages, vectors, first, second, seed)
+        if both is None:
+            continue
+        pairs[name], observed = both, np.arange(both.total) < both.first
+        tables[name] = judge(both, observed, permutations, seed).assign(rows=both.total)
+    if not pairs:
+        index = pd.MultiIndex.from_arrays([[], []], names=["comparison", "signal"])
+        columns = ["effect", "by_chance", "p_value", "rows", "q_value", "drift"]
+        return pd.DataFrame(index=index, columns=columns), {}
     table = pd.concat(tables, names=["comparison", "signal"])
     table["q_value"] = false_discovery_control(table["p_value"])
     table["drift"] = table["q_value"] < 0.05

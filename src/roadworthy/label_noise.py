@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from roadworthy import admission, duplicates
 from roadworthy.config import compose, parse, root
+from roadworthy.data import id_hash, locate, sha256
 from roadworthy.detectors import STOCK, Views, detect, joint
 from roadworthy.errors import UserError
 from roadworthy.models.encoder import SentenceEncoder
@@ -148,7 +149,12 @@ def _material(settings: Settings, folder: Path) -> tuple[Views, NDArray[np.float
     rule = (settings.audit.jaccard, settings.audit.shingle, settings.audit.permutations)
     train = ~test
     clusters = duplicates.find(messages.loc[train, "text"], *rule).rows["cluster"].to_numpy()
-    both = joint(vectors[train], messages.loc[train, "text"].tolist(), settings.seed)
+    both = joint(
+        vectors[train],
+        messages.loc[train, "text"].tolist(),
+        np.ones(int(train.sum()), dtype=bool),
+        settings.seed,
+    )
     views = Views(vectors[train], both, clusters, len(labels))
     return views, vectors[test], (y[train], y[test])
 
@@ -156,7 +162,10 @@ def _material(settings: Settings, folder: Path) -> tuple[Views, NDArray[np.float
 def run(overrides: list[str], rates: list[float], draws: int) -> str:
     """Measure every cell that is not there yet, and write the table."""
     settings = parse(compose(overrides))
-    folder = root() / "scratch" / "label_noise" / settings.data.name
+    # Other settings or files are another experiment: their cells are not mixed.
+    hashes = [sha256(locate(file, settings.data)) for file in settings.data.files]
+    key = id_hash([str(settings.clean), str(settings.encoder), str(settings.seed), *hashes])[:8]
+    folder = root() / "scratch" / "label_noise" / f"{settings.data.name}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
     views, test, y = _material(settings, folder)
     fair = out_of_fold(
@@ -201,7 +210,7 @@ def table(results: list[dict[str, Any]], settings: Settings) -> str:
         cell = [row for row in results if row["rate"] == rate and row["kind"] == KINDS[number]]
         stock = [row["average_precision"][row["best_stock"]] for row in cell]
         own = [row["average_precision"][row["chosen"]] for row in cell]
-        left = [(1 - mine) / (1 - theirs) for mine, theirs in zip(own, stock, strict=True)]
+        left = [(1 - mine) / max(1 - theirs, 1e-9) for mine, theirs in zip(own, stock, strict=True)]
         accuracy = [
             f"{100 * np.mean([row['accuracy'][name] for row in cell]):.1f}"
             for name in ("noisy", "dropped", "oracle")
@@ -234,5 +243,6 @@ def table(results: list[dict[str, Any]], settings: Settings) -> str:
         f"Made by `python -m roadworthy label_noise data={settings.data.name}`; "
         f"{settings.clean.folds} folds, {settings.clean.rounds} round(s), seed {settings.seed}. "
         f"Mean over draws, lowest and highest in brackets. The score is chosen without knowing the "
-        f"noise; test rows only judge.\n\n{body}\n"
+        f"noise; test rows only judge. What a model confuses or finds hard (the last two kinds) is "
+        f"told by a probe like the stock scores' own.\n\n{body}\n"
     )

@@ -69,8 +69,9 @@ def _is_phone(text: str, start: int, end: int) -> bool:
     """A possible number is taken for a phone unless its form or its place says otherwise."""
     found = text[start:end]
     glued = start > 0 and (text[start - 1].isalnum() or text[start - 1] in "-.£$€#/")
-    dated = re.match(r"20\d\d[-./]|\d{1,2}[./]\d{1,2}[./]\d{2,4}", found)
-    return 9 <= len(_digits(found)) <= 13 and not glued and not dated and "." not in found
+    dated = re.match(r"20\d\d[-./]|\d{1,2}[./]\d{1,2}[./](?:\d{2}|\d{4})$", found)
+    dotted = "." in found and not re.fullmatch(r"\+?\d{2,3}(?:\.\d{2,4}){2,4}", found)
+    return 9 <= len(_digits(found)) <= 13 and not (glued or dated or dotted)
 
 
 @cache
@@ -117,14 +118,15 @@ def find(text: str) -> list[Found]:
         result
         for result in results
         if (result.entity_type != "PHONE_NUMBER" or _is_phone(text, result.start, result.end))
-        and (result.entity_type != "CARD_LIKE" or not luhn(text[result.start : result.end]))
     ]
     kept: list[Found] = []
     for result in sorted(
         results, key=lambda one: (PRIORITY.index(one.entity_type), one.start - one.end, one.start)
     ):
         if all(result.end <= other.start or result.start >= other.end for other in kept):
-            kept.append(Found(KINDS[result.entity_type], result.start, result.end))
+            right = result.entity_type == "CARD_LIKE" and luhn(text[result.start : result.end])
+            kind = "card" if right else KINDS[result.entity_type]
+            kept.append(Found(kind, result.start, result.end))
     return sorted(kept, key=lambda one: one.start)
 
 

@@ -151,10 +151,11 @@ def freshness(sources: pd.DataFrame, audit: Audit) -> dict[str, object]:
 
 def label_errors(messages: pd.DataFrame, gold: pd.Series | None) -> dict[str, object]:
     """Measure the share of verified rows whose label is wrong: a scorer's figure."""
-    if gold is None or gold.empty:
+    known = gold[gold.index.isin(messages["id"])] if gold is not None else None
+    if known is None or known.empty:
         return {"rows": 0, "label_error_share": None}
-    given = messages.set_index("id")["label"].reindex(gold.index)
-    return {"rows": len(gold), "label_error_share": float((given != gold).mean())}
+    given = messages.set_index("id")["label"].reindex(known.index)
+    return {"rows": len(known), "label_error_share": float((given != known).mean())}
 
 
 def gold_frame(gold: pd.Series | None) -> pd.DataFrame:

@@ -77,9 +77,14 @@ def shape(messages: pd.DataFrame, edges: list[int]) -> Figure:
 def drift(table: pd.DataFrame) -> Figure:
     """How far apart two groups are (dots), beside what chance does in 95 of 100 cases (bars).
 
-    ``table`` is indexed by comparison and signal; one panel per comparison.
+    ``table`` is indexed by comparison and signal; one panel per comparison, a note for none.
     """
     names = list(dict.fromkeys(table.index.get_level_values("comparison")))
+    if not names:
+        figure, (axis,) = canvas(height=1.0)
+        axis.text(0.5, 0.5, "too few rows to compare", ha="center", transform=axis.transAxes)
+        axis.set_axis_off()
+        return figure
     figure, axes = canvas(width=3.4 * len(names), height=2.8, columns=len(names))
     for axis, name in zip(axes, names, strict=True):
         part = table.loc[name][::-1]

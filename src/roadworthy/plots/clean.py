@@ -18,7 +18,7 @@ def scores(issues: pd.DataFrame) -> Figure:
     axis.hist(
         parts, bins=list(edges), stacked=True, color=[GREY, RED], label=["not flagged", "flagged"]
     )
-    axis.set(xlabel="label score (normalised margin; low = label doubted)", ylabel="training rows")
+    axis.set(xlabel="label score (low = label doubted)", ylabel="training rows")
     axis.legend(frameon=False)
     return figure
 
