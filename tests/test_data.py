@@ -239,3 +239,13 @@ def test_half_a_character_is_refused(project: Path, pair: list[str], name: str):
 def test_id_hash_is_of_the_set():
     assert reader.id_hash(["b", "a"]) == reader.id_hash(["a", "b"])
     assert reader.id_hash(["a"]) != reader.id_hash(["a", "b"])
+
+
+def test_a_sample_is_drawn_once_and_for_all(project: Path):
+    rows = "".join(f"r{n},text {n},greet,,2026-03-03,web,train\n" for n in range(50))
+    write(project, GOOD + rows)
+    some = reader.load(settings(id="id", sample=20))
+    assert len(some) == 20
+    assert some.index.tolist() == list(range(20))
+    assert some["id"].tolist() == reader.load(settings(id="id", sample=20))["id"].tolist()
+    assert len(reader.load(settings(id="id", sample=500))) == 52

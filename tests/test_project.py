@@ -137,13 +137,6 @@ def test_every_stage_judges_the_same_frozen_test_set(clone: Path):
         assert record["test_id_sha256"] == frozen, stage
 
 
-def test_the_embedded_data_is_not_trivial(clone: Path):
-    """Simple methods must leave something to do, measured on verified labels."""
-    models = json.loads((clone / "reports" / "metrics" / "evaluate.json").read_text())["models"]
-    for name, most in (("tfidf", 0.93), ("probe", 0.97)):
-        assert 0.4 < models[name]["accuracy_gold"]["value"] <= most, name
-
-
 def test_a_second_run_executes_no_stage(clone: Path):
     out = succeed(clone, "dvc", "repro")
     assert "Running stage" not in out

@@ -177,6 +177,9 @@ def load(data: Data) -> pd.DataFrame:
         frame[name] = frame[name].str.strip().replace("", "not stated")
     frame["created_at"] = _dates(frame, data)
     frame["in_scope"] = frame["label"] != data.out_of_scope
+    if 0 < data.sample < len(frame):
+        drawn = frame.sample(data.sample, random_state=data.split.seed).sort_index()
+        frame = drawn.reset_index(drop=True)
     return frame[[*OWN, *data.slices]]
 
 

@@ -92,6 +92,8 @@ class Data:
     """A label that is not an intent: its rows are kept out of training and reported apart."""
     max_characters: int = _bounded(20_000, 1, 10_000_000)
     """A longer message is refused: it is a document or an accident."""
+    sample: int = _bounded(0, 0, 10**9)
+    """Rows drawn at random, to try things out on a part; 0: all."""
     split: Split = field(default_factory=Split)
 
 
