@@ -110,12 +110,11 @@ def measure(
 
     """
     nan, parts = float("nan"), {}
-    truth = verified
-    if filed is not None and truth is not None:
+    if filed is not None and verified is not None:
         labels = messages[["id", "label"]].assign(annotator=messages["id"].map(filed))
-        parts["filed"] = errors(labels, truth)
-    if votes is not None and truth is not None:
-        parts["read"] = errors(votes, truth)
+        parts["filed"] = errors(labels, verified)
+    if votes is not None and verified is not None:
+        parts["read"] = errors(votes, verified)
     columns = ["rows", "error", "low", "high", "mostly"]
     everybody = pd.concat(parts, names=["source"]) if parts else pd.DataFrame(columns=columns)
     if votes is None:
@@ -124,7 +123,7 @@ def measure(
     several = table[table.sum(axis=1) > 1].to_numpy()
     low, high = alpha_interval(several, 200, seed)
     agreed = consensus(votes)
-    known = agreed.index.intersection(truth.index) if truth is not None else agreed.index[:0]
-    right = float((agreed[known] == truth[known]).mean()) if truth is not None else nan
+    known = agreed.index.intersection(verified.index) if verified is not None else agreed.index[:0]
+    right = float((agreed[known] == verified[known]).mean()) if verified is not None else nan
     unanimous = float((several.max(axis=1) == several.sum(axis=1)).mean())
     return People(everybody, alpha(several), low, high, len(several), unanimous, right)

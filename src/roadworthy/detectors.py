@@ -20,7 +20,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 
-from roadworthy.doubt import DOUBT, given, log_ratio, margin, posterior
+from roadworthy.doubt import DOUBT, given, log_ratio, margin, others, posterior
 from roadworthy.models.tfidf import features
 from roadworthy.noise import Floats, Integers, out_of_fold
 from roadworthy.settings import Clean
@@ -79,14 +79,14 @@ class Views:
 
     def probabilities(
         self, y: Integers, keep: Flags, settings: Clean, seed: int
-    ) -> tuple[Floats, Floats]:
-        """Out-of-fold probabilities of the probe and of the ensemble, learnt from ``keep``."""
+    ) -> tuple[Floats, Floats, Floats]:
+        """Out-of-fold probabilities of probe, neighbours and ensemble, learnt from ``keep``."""
         alone, both = (
             out_of_fold(view, y, self.groups, self.n_classes, settings, seed, keep)
             for view in (self.vectors, self.joint)
         )
         near = votes(self.vectors, y, self.groups, self.n_classes, keep)
-        return alone, np.asarray((alone + both + near) / 3)
+        return alone, near, np.asarray((alone + both + near) / 3)
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,13 @@ class Found:
 
         What is suggested is the likeliest label other than the given one, with its probability.
         """
-        others = self.probabilities.copy()
-        others[np.arange(len(y)), y] = -1.0
+        rest = others(self.probabilities, y)
         return pd.DataFrame(
             {
                 "is_label_issue": self.flag,
                 "label_score": self.scores[self.chosen],
-                "suggested": others.argmax(axis=1),
-                "confidence": others.max(axis=1),
+                "suggested": rest.argmax(axis=1),
+                "confidence": rest.max(axis=1),
             }
         )
 
@@ -125,8 +124,7 @@ def _rounds(
 ) -> tuple[dict[str, Floats], Floats, Flags]:
     """Scores, the ensemble's last probabilities and its flags, after ``settings.rounds``."""
     keep = np.ones(len(y), dtype=bool)
-    alone, ensemble = views.probabilities(y, keep, settings, seed)
-    near = votes(views.vectors, y, views.groups, views.n_classes, keep)
+    alone, near, ensemble = views.probabilities(y, keep, settings, seed)
     scores = {
         "self_confidence": given(alone, y),
         "normalized_margin": margin(alone, y),
@@ -136,7 +134,7 @@ def _rounds(
         keep = trusted | (posterior(ensemble, y) >= DOUBT)
         for label in np.setdiff1d(y, y[keep]):  # a class that is wholly doubted is still learnt
             keep |= y == label
-        _, ensemble = views.probabilities(y, keep, settings, seed)
+        _, _, ensemble = views.probabilities(y, keep, settings, seed)
     scores |= {
         "margin": margin(ensemble, y),
         "log_ratio": log_ratio(ensemble, y),

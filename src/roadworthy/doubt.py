@@ -19,11 +19,16 @@ def given(probabilities: Floats, y: Integers) -> Floats:
     return np.asarray(probabilities[np.arange(len(y)), y])
 
 
+def others(probabilities: Floats, y: Integers) -> Floats:
+    """Probabilities with the given label's put out of the running (-1)."""
+    rest = probabilities.copy()
+    rest[np.arange(len(y)), y] = -1.0
+    return rest
+
+
 def best_other(probabilities: Floats, y: Integers) -> Floats:
     """Highest probability of any other label, per row."""
-    others = probabilities.copy()
-    others[np.arange(len(y)), y] = -1.0
-    return np.asarray(others.max(axis=1))
+    return np.asarray(others(probabilities, y).max(axis=1))
 
 
 def margin(probabilities: Floats, y: Integers) -> Floats:

@@ -30,13 +30,6 @@ Effect = Callable[[Floats, Floats], Floats]
 
 MOST, LEAST = 1500, 10
 """Rows of a group that are compared: a random sample of larger ones, smaller ones not at all."""
-MEANS = {
-    "labels": "share of messages whose label would have to change (total variation)",
-    "length": "largest gap between the distributions of words (Kolmogorov-Smirnov)",
-    "vocabulary": "Jensen-Shannon distance of the words used, base 2",
-    "meaning": "maximum mean discrepancy of the sentence vectors (Gaussian kernel)",
-}
-"""Signal -> what its effect is."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +49,13 @@ class Pair:
         return {name: effect(one, other) for name, effect in self.effects.items()}
 
 
-def _variation(onehot: csr_array) -> Effect:
-    dense: Floats = onehot.toarray()
-    return lambda one, other: 0.5 * np.abs((one - other) @ dense).sum(axis=1)
+def _variation(onehot: Floats) -> Effect:
+    """Share of messages whose label would have to change: total variation."""
+    return lambda one, other: 0.5 * np.abs((one - other) @ onehot).sum(axis=1)
 
 
 def _gap(length: NDArray[np.int64]) -> Effect:
+    """Largest gap between the distributions of words per message: Kolmogorov-Smirnov."""
     order = np.argsort(length, kind="stable")
     last = np.append(length[order][1:] != length[order][:-1], True)
     return lambda one, other: np.abs(np.cumsum((one - other)[:, order], axis=1)[:, last]).max(
@@ -70,6 +64,8 @@ def _gap(length: NDArray[np.int64]) -> Effect:
 
 
 def _divergence(counts: csr_array) -> Effect:
+    """Jensen-Shannon distance of the words used, base 2."""
+
     def effect(one: Floats, other: Floats) -> Floats:
         p, q = one @ counts, other @ counts
         p, q = (x / np.maximum(x.sum(axis=1, keepdims=True), 1e-12) for x in (p, q))
@@ -83,7 +79,7 @@ def _divergence(counts: csr_array) -> Effect:
 
 
 def _discrepancy(vectors: NDArray[np.floating]) -> Effect:
-    """Gretton et al. 2012, biased; bandwidth by the median heuristic."""
+    """Maximum mean discrepancy, Gaussian kernel of the median width (Gretton et al. 2012)."""
     sample = vectors[:: max(1, len(vectors) // 500)]
     width = np.median(pdist(sample, "sqeuclidean")) or 1.0
     squares = (vectors**2).sum(axis=1)
@@ -129,11 +125,8 @@ def pair(
     rows = np.concatenate(groups)
     part = messages.iloc[rows]
     codes, labels = pd.factorize(part["label"])
-    onehot = csr_array(
-        (np.ones(len(rows)), (np.arange(len(rows)), codes)), shape=(len(rows), len(labels))
-    )
     effects = {
-        "labels": _variation(onehot),
+        "labels": _variation(np.eye(len(labels))[codes]),
         "length": _gap(part["text"].map(lambda text: len(text.split())).to_numpy()),
         "vocabulary": _divergence(_bag(part["text"])),
     }

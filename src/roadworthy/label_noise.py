@@ -22,6 +22,7 @@ from roadworthy import admission, duplicates
 from roadworthy.config import compose, parse, root
 from roadworthy.data import id_hash, locate, sha256
 from roadworthy.detectors import STOCK, Views, detect, joint
+from roadworthy.doubt import others
 from roadworthy.errors import UserError
 from roadworthy.models.encoder import SentenceEncoder
 from roadworthy.models.probe import fit_probe
@@ -48,9 +49,7 @@ def corrupt(y: Integers, probabilities: Floats, kind: str, rate: float, seed: in
     """
     generator, n, classes = np.random.default_rng(seed), len(y), probabilities.shape[1]
     size, place = round(rate * n), np.arange(n)
-    others = probabilities.copy()
-    others[place, y] = -1.0
-    likeliest = others.argmax(axis=1)
+    likeliest = others(probabilities, y).argmax(axis=1)
     rows = generator.choice(n, size, replace=False)
     if kind == "instance":
         hardness = probabilities[place, y] + generator.normal(0, 0.02, n)
