@@ -76,3 +76,14 @@ def planted() -> tuple[Any, ...]:
     y[wrong] = (y[wrong] + 1) % 3
     found = detect(Views(X, X, np.arange(240), 3), y, Clean(folds=4), seed=0)
     return X, truth, y, wrong, found.issues(y)
+
+
+@pytest.fixture(scope="session")
+def noise_sample() -> tuple[Any, ...]:
+    """Five classes, 60 rows each: vectors, labels, what a model finds likely."""
+    generator = np.random.default_rng(0)
+    y = np.repeat(np.arange(5), 60)
+    X = np.eye(5)[y] * 2 + generator.normal(size=(300, 5)) * 0.6
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    p = np.exp(4 * X)
+    return X, y, p / p.sum(axis=1, keepdims=True)

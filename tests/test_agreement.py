@@ -82,3 +82,13 @@ def test_measure_with_everything_and_with_nothing():
     assert nothing.messages == 0
     assert np.isnan(nothing.alpha)
     assert nothing.errors.empty
+
+
+def test_everyone_has_a_voice_those_on_file_included():
+    messages = pd.DataFrame({"id": ["1", "2"], "label": ["a", "b"], "text": "t"})
+    more = votes([("1", "r1", "b")])
+    both = agreement.everyone(more, pd.Series({"1": "x", "2": "y"}), messages)
+    assert both.to_dict("list") == {
+        "id": ["1", "2", "1"], "annotator": ["x", "y", "r1"], "label": ["a", "b", "b"]
+    }  # fmt: skip
+    assert agreement.everyone(None, None, messages)["annotator"].tolist() == ["filed", "filed"]

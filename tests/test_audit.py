@@ -10,7 +10,7 @@ import pytest
 
 from roadworthy import audit, checks, duplicates, personal
 from roadworthy.checks import semantic_twin
-from roadworthy.settings import Audit, Split
+from roadworthy.settings import Audit, Encoder, Split
 from roadworthy.split import freeze
 
 SETTINGS = Audit(as_of="2026-03-31", tail_rows=3, length_edges=[8, 20])
@@ -165,3 +165,16 @@ def test_periods_compare_the_latest_part_with_what_came_before():
     assert sizes == [(60, 60), (90, 30), (45, 45)]
     undated = messages.assign(created_at=pd.NaT)
     assert len(audit.periods(undated, SETTINGS)) == 1
+
+
+def test_synthetic_rows_that_repeat_a_real_message_are_marked():
+    messages = pd.DataFrame({"id": ["1"], "text": [PARCEL]})
+    made = pd.DataFrame({"id": ["s1", "s2"], "text": [PARCEL + "!!", "an altogether new message"]})
+    assert audit.offered(messages, made, SETTINGS)["near_real"].tolist() == [True, False]
+    assert audit.offered(messages, made.head(0), SETTINGS).empty
+
+
+def test_large_data_goes_without_vectors():
+    texts = [pd.Series(["one", "two"]), pd.Series(["three"])]
+    few = Audit(as_of="2026-03-31", embed_rows=1)
+    assert audit.embedded(texts, few, Encoder()) == [None, None]

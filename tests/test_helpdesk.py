@@ -290,3 +290,14 @@ def test_simple_methods_leave_something_to_do():
     evaluated = json.loads((ROOT / "reports" / "metrics" / "evaluate.json").read_text())
     for name, most in (("tfidf", 0.93), ("probe", 0.97)):
         assert 0.4 < evaluated["models"][name]["accuracy_gold"]["value"] <= most, name
+
+
+def test_synthetic_rows_and_rules_are_about_the_intents():
+    made = pd.read_csv(HOME / "synthetic.csv", dtype=str)
+    intents = set(MESSAGES["gold_label"]) - {"out_of_scope"}
+    assert made["label"].value_counts().to_dict() == dict.fromkeys(intents, 6)
+    assert made["id"].is_unique
+    assert not set(made["text"].str.lower()) & set(MESSAGES["text"].str.lower())
+    rules = yaml.safe_load((HOME / "labelling_functions.yaml").read_text())
+    assert {rule["label"] for rule in rules} == intents
+    assert len({rule["name"] for rule in rules}) == len(rules) == 76

@@ -63,10 +63,15 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run one stage's notebook")
     run.add_argument("stage")
     commands.add_parser("timings", help="measure latency and throughput on this machine")
-    noise = commands.add_parser("label_noise", help="inject label noise and measure what is found")
+    noise = commands.add_parser(
+        "noise_benchmark", help="inject wrong labels, measure what is found"
+    )
     noise.add_argument("overrides", nargs="*", default=["data=banking77"])
     noise.add_argument("--rates", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.4])
     noise.add_argument("--draws", type=int, default=3)
+    noise.add_argument(
+        "--tuned", type=float, nargs="*", default=[0.2], help="rates with the fine-tuned detector"
+    )
     scaling = commands.add_parser("scaling", help="time the audit on more and more rows")
     scaling.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     scaling.add_argument("--one", type=int, help=argparse.SUPPRESS)
@@ -99,8 +104,9 @@ def dispatch(options: argparse.Namespace) -> int:
             return _said(module.refresh(options.check))
         case "run":
             return int(module.run(options.stage))
-        case "label_noise":
-            return _said(module.run(options.overrides, options.rates, options.draws))
+        case "noise_benchmark":
+            own = (options.rates, options.draws, options.tuned)
+            return _said(module.run(options.overrides, *own))
         case "scaling":
             return _said(module.measured(options.one) if options.one else module.run(options.rows))
         case "demo":

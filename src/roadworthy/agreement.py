@@ -19,6 +19,20 @@ def counts(annotations: pd.DataFrame) -> pd.DataFrame:
     return pd.crosstab(annotations["id"], annotations["label"])
 
 
+def everyone(
+    votes: pd.DataFrame | None, filed: pd.Series | None, messages: pd.DataFrame
+) -> pd.DataFrame:
+    """Every label that somebody gave: ``id, annotator, label``, those on file included.
+
+    ``filed``: who gave the label on file, by id; None: nobody knows, so it counts as one person's.
+    """
+    own = messages[["id", "label"]].assign(annotator="filed")
+    if filed is not None:
+        own["annotator"] = own["id"].map(filed)
+    parts = [own, votes] if votes is not None else [own]
+    return pd.concat(parts, ignore_index=True)[["id", "annotator", "label"]].astype(str)
+
+
 def alpha(table: NDArray[np.int64]) -> float:
     """Krippendorff's alpha for nominal labels (Krippendorff 2011), 1: perfect, 0: by chance.
 

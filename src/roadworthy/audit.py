@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from roadworthy.census import class_table, length_bands, words
 from roadworthy.checks import Issues
-from roadworthy.duplicates import Duplicates
-from roadworthy.settings import Audit
+from roadworthy.duplicates import Duplicates, find
+from roadworthy.models.encoder import SentenceEncoder
+from roadworthy.settings import Audit, Encoder
 
 
 def annotate(
@@ -30,6 +31,27 @@ def annotate(
         leaked=learnt & (split != "train") & scope,
         length=length_bands(words(messages["text"]), audit.length_edges),
     ).drop(columns=["file", "row"])
+
+
+def offered(messages: pd.DataFrame, made: pd.DataFrame, audit: Audit) -> pd.DataFrame:
+    """Add ``near_real`` to synthetic rows: near-duplicates of a real message leak or repeat it.
+
+    Both frames have ``id, text``.
+    """
+    both = pd.concat([messages["text"], made["text"]], ignore_index=True)
+    found = find(both, audit.jaccard, audit.shingle, audit.permutations)
+    cluster = found.rows["cluster"].to_numpy()
+    return made.assign(near_real=np.isin(cluster[len(messages) :], cluster[: len(messages)]))
+
+
+def embedded(
+    texts: list[pd.Series], audit: Audit, encoder: Encoder
+) -> list[NDArray[np.float32] | None]:
+    """Sentence vectors of each series of texts; None where the first has too many rows."""
+    if len(texts[0]) > audit.embed_rows:
+        return [None for _ in texts]
+    embed = SentenceEncoder(encoder)
+    return [embed(series.tolist()) for series in texts]
 
 
 def periods(

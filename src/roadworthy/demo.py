@@ -1,7 +1,7 @@
 """The demo: type a message, see where the trained model would send it, and how sure it is.
 
 ``python -m roadworthy demo`` (or ``make demo``). The page loads nothing from elsewhere and records
-nothing.
+nothing but what is decided in its second tab, see ``review_page``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from roadworthy import store
+from roadworthy import review, review_page, store
 from roadworthy.calibration import log_tempered
 from roadworthy.config import recorded
 from roadworthy.errors import UserError
@@ -76,28 +76,33 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_OFFLINE="1")
     import gradio as gr
 
-    with gr.Blocks(title="Roadworthy", analytics_enabled=False) as page:
-        gr.Markdown(
-            "# Where would this message go?\n"
-            f"The LoRA-tuned model trained on **{html.escape(settings.data.name)}** "
-            f"({len(model.labels)} intents). Readiness verdict: **{verdict}**. "
-            "What you type stays on this machine."
-        )
-        message = gr.Textbox(label="Customer message", lines=4, max_length=LIMIT)
-        button = gr.Button("Route", variant="primary")
-        decision = gr.Markdown()
-        scores = gr.Label(label="Intent and calibrated probability", num_top_classes=5)
-        gr.Examples(
-            [[text] for text in examples], inputs=message, label="Messages from the validation rows"
-        )
-        route = router(fitted["threshold"], fitted["temperature"], model)
-        gr.on(
-            [button.click, message.submit],
-            route,
-            inputs=message,
-            outputs=[scores, decision],
-            api_name="route",
-        )
+    with gr.Blocks(title="Roadworthy", analytics_enabled=False) as page, gr.Tabs():
+        with gr.Tab("Route a message"):
+            gr.Markdown(
+                "# Where would this message go?\n"
+                f"The LoRA-tuned model trained on **{html.escape(settings.data.name)}** "
+                f"({len(model.labels)} intents). Readiness verdict: **{verdict}**. "
+                "What you type stays on this machine."
+            )
+            message = gr.Textbox(label="Customer message", lines=4, max_length=LIMIT)
+            button = gr.Button("Route", variant="primary")
+            decision = gr.Markdown()
+            scores = gr.Label(label="Intent and calibrated probability", num_top_classes=5)
+            gr.Examples(
+                [[text] for text in examples],
+                inputs=message,
+                label="Messages from the validation rows",
+            )
+            route = router(fitted["threshold"], fitted["temperature"], model)
+            gr.on(
+                [button.click, message.submit],
+                route,
+                inputs=message,
+                outputs=[scores, decision],
+                api_name="route",
+            )
+        with gr.Tab("Review doubted labels"):
+            review_page.add(page, settings.data, review.labels(messages))
     return page
 
 

@@ -1,16 +1,18 @@
 """Which labels are wrong? Several detectors on the same folds, and the choice among them.
 
-Three views of a message (its sentence vector; that and its compressed TF-IDF; its neighbours) give
-out-of-fold probabilities. After a first round the doubted rows are no longer learnt from, which
-keeps systematic errors from confirming themselves. Which score ranks errors best depends on how
-they arose, so the score is chosen on errors that are injected into rows believed to be right, of
-the same structure as the suspects. Nothing here reads a verified label.
+An ensemble judges each row: its neighbours; heads on its sentence vector and on that with its
+compressed TF-IDF, once out of fold and once by the course of their training; a fine-tuned network,
+if asked for. After a first round the doubted rows are no longer learnt from, which keeps systematic
+errors from confirming themselves. Which score of which round ranks errors best depends on how they
+arose, so it is chosen on errors that are injected into rows believed to be right, of the same
+structure as the suspects. Nothing here reads a verified label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,17 +21,20 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
+from tqdm import tqdm
 
+from roadworthy import dynamics
 from roadworthy.doubt import DOUBT, given, log_ratio, margin, others, posterior
 from roadworthy.models.tfidf import features
-from roadworthy.noise import Floats, Integers, out_of_fold
+from roadworthy.noise import Flags, Floats, Integers, confident_learning, folds, out_of_fold
 from roadworthy.settings import Clean
 
-Flags = NDArray[np.bool_]
 STOCK = ("self_confidence", "normalized_margin", "neighbours")
 """What a user gets without this module: one probe's probabilities, or the neighbours' votes."""
-OWN = ("margin", "log_ratio", "posterior")
-"""Scores of the ensemble after the last round."""
+SCORES = {"given": given, "margin": margin, "log_ratio": log_ratio, "posterior": posterior}
+"""Scores of the ensemble, of the first and of the last round."""
+COURSE = "_dynamics"
+OWN = tuple(f"{name}_{when}" for when in ("first", "last") for name in SCORES)
 NEIGHBOURS, SHARPNESS = 20, 4
 """Votes are weighted by cosine to the power of SHARPNESS (targets: 20-NN disagreement)."""
 
@@ -77,16 +82,23 @@ class Views:
     """Near-duplicate cluster: copies never judge one another."""
     n_classes: int
 
-    def probabilities(
-        self, y: Integers, keep: Flags, settings: Clean, seed: int
-    ) -> tuple[Floats, Floats, Floats]:
-        """Out-of-fold probabilities of probe, neighbours and ensemble, learnt from ``keep``."""
-        alone, both = (
-            out_of_fold(view, y, self.groups, self.n_classes, settings, seed, keep)
-            for view in (self.vectors, self.joint)
-        )
-        near = votes(self.vectors, y, self.groups, self.n_classes, keep)
-        return alone, near, np.asarray((alone + both + near) / 3)
+    def judge(
+        self, y: Integers, keep: Flags, settings: Clean, seed: int, bar: tqdm[Any]
+    ) -> dict[str, Floats]:
+        """Probabilities (n, n_classes) by detector, learnt from ``keep``; no row judges itself."""
+        splits = folds(y, self.groups, settings.folds, seed)
+        shape, every = (len(y), self.n_classes), len(splits) - 1
+        found = {"neighbours": votes(self.vectors, y, self.groups, self.n_classes, keep)}
+        for name, view in (("vectors", self.vectors), ("joint", self.joint)):
+            held_out, course = np.zeros(shape), np.zeros(shape)
+            for rest, held in splits:
+                learnt, stop = rest[keep[rest]], held[keep[held]]
+                now, mean = dynamics.learn(view, y, learnt, stop, self.n_classes, seed)
+                held_out[held] = now[held]
+                course[rest] += mean[rest] / every
+                bar.update()
+            found |= {name: held_out, f"{name}{COURSE}": course}
+        return found
 
 
 @dataclass(frozen=True)
@@ -99,14 +111,17 @@ class Found:
     injected: dict[str, float]
     """Average precision of each score on the injected errors."""
     probabilities: Floats
-    """Out-of-fold probabilities of the ensemble after the last round."""
+    """Out-of-fold probabilities after the last round."""
+    right: Floats
+    """How likely each given label is right (``posterior`` of these probabilities)."""
     flag: Flags
-    """Rows whose label is more likely wrong than right (``posterior`` below ``DOUBT``)."""
+    """Rows whose label is more likely wrong than right."""
 
     def issues(self, y: Integers) -> pd.DataFrame:
-        """Per row ``is_label_issue, label_score`` (low is bad), ``suggested, confidence``.
+        """Per row ``is_label_issue, label_score`` (low is bad), ``suggested, confidence, right``.
 
-        What is suggested is the likeliest label other than the given one, with its probability.
+        What is suggested is the likeliest label other than the given one, with its probability;
+        ``right`` is the probability that the given label is right.
         """
         rest = others(self.probabilities, y)
         return pd.DataFrame(
@@ -115,32 +130,50 @@ class Found:
                 "label_score": self.scores[self.chosen],
                 "suggested": rest.argmax(axis=1),
                 "confidence": rest.max(axis=1),
+                "right": self.right,
             }
         )
 
 
+Tuned = Callable[[Flags], Floats]
+"""Out-of-fold probabilities of a fine-tuned network that learns from the rows given."""
+
+
+def _opinions(parts: dict[str, Floats], expert: Floats | None = None) -> tuple[Floats, Floats]:
+    """Mean probabilities: of the parts that never learnt the row itself, and of all parts.
+
+    The course of training ranks errors well, but it leans towards the given label: whether a label
+    is more likely wrong than right is for the others to say. A fine-tuned network counts for two:
+    it is a different kind of model, so its errors are different ones, too.
+    """
+    twice = [] if expert is None else [expert, expert]
+    unseen = [part for name, part in parts.items() if not name.endswith(COURSE)]
+    return np.mean([*unseen, *twice], axis=0), np.mean([*parts.values(), *twice], axis=0)
+
+
 def _rounds(
-    views: Views, y: Integers, trusted: Flags, settings: Clean, seed: int
-) -> tuple[dict[str, Floats], Floats, Flags]:
-    """Scores, the ensemble's last probabilities and its flags, after ``settings.rounds``."""
+    views: Views, y: Integers, trusted: Flags, settings: Clean, seed: int, tuned: Tuned | None
+) -> tuple[dict[str, Floats], Floats, Floats]:
+    """Scores, the last out-of-fold probabilities, and by them how likely each label is right."""
     keep = np.ones(len(y), dtype=bool)
-    alone, near, ensemble = views.probabilities(y, keep, settings, seed)
-    scores = {
-        "self_confidence": given(alone, y),
-        "normalized_margin": margin(alone, y),
-        "neighbours": given(near, y),
-    }
-    for _ in range(settings.rounds):
-        keep = trusted | (posterior(ensemble, y) >= DOUBT)
-        for label in np.setdiff1d(y, y[keep]):  # a class that is wholly doubted is still learnt
-            keep |= y == label
-        _, _, ensemble = views.probabilities(y, keep, settings, seed)
-    scores |= {
-        "margin": margin(ensemble, y),
-        "log_ratio": log_ratio(ensemble, y),
-        "posterior": posterior(ensemble, y),
-    }
-    return scores, ensemble, ~trusted & (scores["posterior"] < DOUBT)
+    steps = 2 * settings.folds * (settings.rounds + 1)
+    with tqdm(total=steps, desc="detectors", unit="head", leave=False) as bar:
+        parts = views.judge(y, keep, settings, seed, bar)
+        unseen, first = _opinions(parts)
+        for _ in range(settings.rounds):
+            keep = trusted | (posterior(unseen, y) >= DOUBT)
+            for label in np.setdiff1d(y, y[keep]):  # a class that is wholly doubted is still learnt
+                keep |= y == label
+            parts = views.judge(y, keep, settings, seed, bar)
+            unseen, _ = _opinions(parts)
+    expert = tuned(keep) if tuned else None
+    unseen, last = _opinions(parts, expert)
+    scores = {"training_dynamics": margin(parts[f"joint{COURSE}"], y)}
+    if expert is not None:
+        scores["tuned_loss"] = given(expert, y)
+    for when, probabilities in (("first", first), ("last", last)):
+        scores |= {f"{name}_{when}": score(probabilities, y) for name, score in SCORES.items()}
+    return scores, unseen, posterior(unseen, y)
 
 
 def inject(y: Integers, probabilities: Floats, flag: Flags, seed: int) -> tuple[Integers, Flags]:
@@ -166,8 +199,22 @@ def inject(y: Integers, probabilities: Floats, flag: Flags, seed: int) -> tuple[
     return labels, np.isin(np.arange(len(y)), rows[labels[rows] != y[rows]])
 
 
+def stock(views: Views, y: Integers, settings: Clean, seed: int) -> tuple[dict[str, Floats], Flags]:
+    """Scores and flags that one probe and plain neighbours give: what the detectors must beat."""
+    alone = out_of_fold(views.vectors, y, views.groups, views.n_classes, settings, seed)
+    every = np.ones(len(y), dtype=bool)
+    near = votes(views.vectors, y, views.groups, views.n_classes, every)
+    scores = (given(alone, y), margin(alone, y), given(near, y))
+    return dict(zip(STOCK, scores, strict=True)), confident_learning(y, alone)
+
+
 def detect(
-    views: Views, y: Integers, settings: Clean, seed: int, trusted: Flags | None = None
+    views: Views,
+    y: Integers,
+    settings: Clean,
+    seed: int,
+    trusted: Flags | None = None,
+    tuned: Tuned | None = None,
 ) -> Found:
     """Score every row with every detector, and choose one by the errors injected.
 
@@ -177,12 +224,16 @@ def detect(
         settings: folds, C and rounds.
         seed: of folds and injected errors.
         trusted: rows that people have looked at: always learnt from, never flagged.
+        tuned: a fine-tuned network's opinion, asked once, after the rounds; none is asked in the
+            trial on injected errors.
 
     """
     trusted = np.zeros(len(y), dtype=bool) if trusted is None else trusted
-    scores, ensemble, flag = _rounds(views, y, trusted, settings, seed)
-    labels, wrong = inject(y, ensemble, flag, seed)
-    trial, _, _ = _rounds(views, labels, np.zeros(len(y), dtype=bool), settings, seed)
+    scores, unseen, right = _rounds(views, y, trusted, settings, seed, tuned)
+    flag = ~trusted & (right < DOUBT)
+    labels, wrong = inject(y, unseen, flag, seed)
+    nobody = np.zeros(len(y), dtype=bool)
+    trial, _, _ = _rounds(views, labels, nobody, settings, seed, None)
     # Suspects of the real labels may be errors themselves: they say nothing about a detector.
     judged = ~flag
     injected = {
@@ -192,4 +243,4 @@ def detect(
         for name, score in trial.items()
     }
     chosen = max(OWN, key=lambda name: np.nan_to_num(injected[name]))
-    return Found(scores, chosen, injected, ensemble, flag)
+    return Found(scores, chosen, injected, unseen, right, flag)

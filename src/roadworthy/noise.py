@@ -6,7 +6,6 @@ Confident learning: Northcutt, Jiang and Chuang 2021, by cleanlab.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +23,7 @@ from roadworthy.settings import Clean
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 CONFIDENCE = 0.95
 """Level of every interval of the stage ``clean``."""
 
@@ -44,13 +44,29 @@ class Noise:
         return 1 - self.estimate
 
 
-def _folds(
-    y: Integers, groups: Integers, folds: int, seed: int
-) -> Iterator[tuple[Integers, Integers]]:
-    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+def folds(y: Integers, groups: Integers, number: int, seed: int) -> list[tuple[Integers, Integers]]:
+    """Rows to learn from and rows to judge, per fold; copies of a message are never on both sides.
+
+    Args:
+        y: labels as integers: each fold has its share of every class.
+        groups: near-duplicate cluster of each row.
+        number: of folds; fewer where there are fewer rows.
+        seed: of the assignment.
+
+    Raises:
+        UserError: the rows are too few for two folds.
+
+    """
+    number = min(number, int(np.bincount(y).max()), len(np.unique(groups)))
+    if number < 2:
+        raise UserError(
+            f"{len(y)} training rows are too few for out-of-fold probabilities: the largest class "
+            "needs at least two messages that are not copies of one another. Add labelled messages."
+        )
+    splitter = StratifiedGroupKFold(n_splits=number, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # a class rarer than the folds is absent from some: handled
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        yield from splitter.split(np.zeros(len(y)), y, groups)
+        return list(splitter.split(np.zeros(len(y)), y, groups))
 
 
 def out_of_fold(
@@ -60,31 +76,24 @@ def out_of_fold(
     n_classes: int,
     settings: Clean,
     seed: int,
-    keep: NDArray[np.bool_] | None = None,
 ) -> Floats:
     """Probabilities (n, n_classes) from probes that saw neither a row nor its near-duplicates.
+
+    What a user has without this module; the detectors are held against it.
 
     Args:
         vectors: shape (n, d).
         y: labels as integers.
         groups: near-duplicate cluster of each row.
         n_classes: number of classes.
-        settings: folds (fewer where there are fewer rows) and C.
+        settings: folds and C.
         seed: of the fold assignment.
-        keep: rows to learn from; all are judged. None: all.
 
     """
-    folds = min(settings.folds, int(np.bincount(y).max()), len(np.unique(groups)))
-    if folds < 2:
-        raise UserError(
-            f"{len(y)} training rows are too few for out-of-fold probabilities: the largest class "
-            "needs at least two messages that are not copies of one another. Add labelled messages."
-        )
     probabilities = np.zeros((len(y), n_classes))
-    splits = list(_folds(y, groups, folds, seed))
-    for train, held in tqdm(splits, desc="out-of-fold", unit="fold"):
-        learnt = train if keep is None else train[keep[train]]
-        weights, bias = fit_probe(vectors[learnt], y[learnt], n_classes, settings.C)
+    splits = folds(y, groups, settings.folds, seed)
+    for train, held in tqdm(splits, desc="out-of-fold probe", unit="fold"):
+        weights, bias = fit_probe(vectors[train], y[train], n_classes, settings.C)
         probabilities[held] = softmax(vectors[held] @ weights.T + bias)
     return probabilities
 
@@ -110,8 +119,16 @@ def noise(y: Integers, probabilities: Floats) -> Noise:
     return Noise(len(y), flagged, flagged / len(y), low, high)
 
 
+def of_held_out(
+    views: dict[str, NDArray[np.floating]], y: dict[str, Integers], keep: Flags, C: float
+) -> Noise:
+    """Noise of the test labels, by a probe on the training rows of ``keep``; both by split name."""
+    weights, bias = fit_probe(views["train"][keep], y["train"][keep], int(y["train"].max()) + 1, C)
+    return noise(y["test"], softmax(views["test"] @ weights.T + bias))
+
+
 def hit_rate(
-    ids: pd.Series, labels: pd.Series, flags: pd.Series, gold: pd.DataFrame
+    ids: pd.Series, labels: pd.Series, flags: Flags, gold: pd.DataFrame
 ) -> dict[str, float] | None:
     """Precision and recall of the flags against verified labels.
 
@@ -121,7 +138,7 @@ def hit_rate(
         return None
     verified = ids.map(gold.set_index("id")["gold"]).to_numpy()
     known = pd.notna(verified)
-    wrong, flagged = verified[known] != labels.to_numpy()[known], flags.to_numpy()[known]
+    wrong, flagged = verified[known] != labels.to_numpy()[known], flags[known]
     hits = float((wrong & flagged).sum())
     return {
         "verified": int(known.sum()),

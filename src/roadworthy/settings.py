@@ -86,6 +86,12 @@ class Data:
     decisions: str | None = None
     """CSV below data/ with ``id, label``: what people decided about rows of the review queue, the
     given label included. Training rows get that label and are doubted no more."""
+    synthetic: str | None = None
+    """CSV below data/ with ``id, text, label``: training rows that no customer wrote. They are let
+    in only if the score on real rows held out does not fall."""
+    labelling: str | None = None
+    """YAML below data/: labelling functions, a list of ``name, label, pattern`` and, if wanted,
+    ``unless``; patterns are regular expressions, searched in the text, case ignored."""
     planted: str | None = None
     """CSV below data/ with ``id, kind, detail``: defects on record, for scoring the checks only."""
     out_of_scope: str | None = None
@@ -153,6 +159,53 @@ class Audit:
 
 
 @dataclass
+class Lora:
+    """Low-rank adapters (Hu et al. 2021)."""
+
+    r: int = _bounded(16, 1, 512)
+    """Rank."""
+    alpha: float = _bounded(32, 0.1, 4096)
+    """Scale; the update is multiplied by alpha / r."""
+    dropout: float = _bounded(0.0, 0.0, 0.9)
+    target_modules: list[str] = field(default_factory=lambda: ["query", "key", "value", "dense"])
+    layers: int = _bounded(0, 0, 1000)
+    """Topmost layers that get adapters, 0 for all. What lies below them is frozen, so its output is
+    computed once for all epochs."""
+
+
+@dataclass
+class Finetune:
+    """What a LoRA-tuned small transformer scores."""
+
+    lora: Lora = field(default_factory=Lora)
+    learning_rate: float = _bounded(1.5e-3, 1e-6, 1.0)
+    weight_decay: float = _bounded(0.01, 0.0, 1.0)
+    warmup: float = _bounded(0.06, 0.0, 0.9)
+    """Share of the steps over which the learning rate rises; it then falls linearly to zero."""
+    batch_size: int = _bounded(32, 1, 4096)
+    max_epochs: int = _bounded(20, 1, 1000)
+    max_steps: int = _bounded(1600, 1, 10_000_000)
+    """No epoch begins after this many steps: large data sets are passed over fewer times."""
+    patience: int = _bounded(5, 1, 1000)
+    """Epochs without a better validation accuracy before training stops."""
+    label_smoothing: float = _bounded(0.1, 0.0, 0.9)
+    scale: float = _bounded(20.0, 1.0, 200.0)
+    """Logits are scale x cosine(message, class vector)."""
+    precision: str = _one_of("32-true", "32-true", "bf16-mixed", "16-mixed")
+    """Explicit, never guessed from the machine."""
+
+
+@dataclass
+class Tuned:
+    """A LoRA-tuned network as one of the detectors of wrong labels."""
+
+    folds: int = _bounded(0, 0, 20)
+    """Each row is judged by a network tuned on the other folds; 0: no such detector."""
+    recipe: Finetune = field(default_factory=Finetune)
+    """Its training; no row decides when to stop, so all epochs are run."""
+
+
+@dataclass
 class Clean:
     """Which labels are wrong, and does fixing them help."""
 
@@ -165,6 +218,7 @@ class Clean:
     """Paired bootstrap resamples for the gain of an arm on validation rows."""
     queue: int = _bounded(100, 1, 100_000)
     """Rows in the review queue."""
+    tuned: Tuned = field(default_factory=Tuned)
 
 
 @dataclass
@@ -218,43 +272,6 @@ class Baseline:
     boosted: Boosted = field(default_factory=Boosted)
     neighbours: Neighbours = field(default_factory=Neighbours)
     probe: Probe = field(default_factory=Probe)
-
-
-@dataclass
-class Lora:
-    """Low-rank adapters (Hu et al. 2021)."""
-
-    r: int = _bounded(16, 1, 512)
-    """Rank."""
-    alpha: float = _bounded(32, 0.1, 4096)
-    """Scale; the update is multiplied by alpha / r."""
-    dropout: float = _bounded(0.0, 0.0, 0.9)
-    target_modules: list[str] = field(default_factory=lambda: ["query", "key", "value", "dense"])
-    layers: int = _bounded(0, 0, 1000)
-    """Topmost layers that get adapters, 0 for all. What lies below them is frozen, so its output is
-    computed once for all epochs."""
-
-
-@dataclass
-class Finetune:
-    """What a LoRA-tuned small transformer scores."""
-
-    lora: Lora = field(default_factory=Lora)
-    learning_rate: float = _bounded(1.5e-3, 1e-6, 1.0)
-    weight_decay: float = _bounded(0.01, 0.0, 1.0)
-    warmup: float = _bounded(0.06, 0.0, 0.9)
-    """Share of the steps over which the learning rate rises; it then falls linearly to zero."""
-    batch_size: int = _bounded(32, 1, 4096)
-    max_epochs: int = _bounded(20, 1, 1000)
-    max_steps: int = _bounded(1600, 1, 10_000_000)
-    """No epoch begins after this many steps: large data sets are passed over fewer times."""
-    patience: int = _bounded(5, 1, 1000)
-    """Epochs without a better validation accuracy before training stops."""
-    label_smoothing: float = _bounded(0.1, 0.0, 0.9)
-    scale: float = _bounded(20.0, 1.0, 200.0)
-    """Logits are scale x cosine(message, class vector)."""
-    precision: str = _one_of("32-true", "32-true", "bf16-mixed", "16-mixed")
-    """Explicit, never guessed from the machine."""
 
 
 @dataclass

@@ -171,12 +171,19 @@ def write_csv(
     leading apostrophe.
     """
     target = _new(f"{folder}/{stage}/{name}.csv")
-    safe = (frame.reset_index() if index else frame).rename(columns=_defused)
+    safe = (frame.reset_index() if index else frame).rename(columns=defused)
     for column in safe.columns:
         if not pd.api.types.is_numeric_dtype(safe[column]):
-            safe[column] = safe[column].map(_defused)
+            safe[column] = safe[column].map(defused)
     safe.to_csv(target, index=False, float_format="%.4f", lineterminator="\n")
     return target
+
+
+def read_csv(stage: str, name: str) -> pd.DataFrame:
+    """artifacts/<stage>/<name>.csv as ``write_csv`` left it: all text, formulas still defused."""
+    path = _existing(f"artifacts/{stage}/{name}.csv", stage)
+    # The line end is named because a message may hold another one, a bare carriage return.
+    return pd.read_csv(path, dtype="str", keep_default_na=False, lineterminator="\n")
 
 
 def write_tables(stage: str, tables: dict[str, pd.DataFrame]) -> None:
@@ -191,7 +198,8 @@ def write_figures(stage: str, figures: dict[str, Figure]) -> None:
         write_figure(stage, name, figure)
 
 
-def _defused(cell: Any) -> Any:  # noqa: ANN401
+def defused(cell: Any) -> Any:  # noqa: ANN401
+    """The cell as ``write_csv`` writes it: text like a formula gets a leading apostrophe."""
     return f"'{cell}" if isinstance(cell, str) and cell.lstrip()[:1] in tuple("=+-@") else cell
 
 
@@ -209,15 +217,27 @@ def write_text(path: str, text: str) -> Path:
     return target
 
 
-def write_embeddings(stage: str, vectors: NDArray[np.float32] | None) -> None:
-    """artifacts/<stage>/embeddings.safetensors: one row per row of messages.parquet; None: none."""
-    if vectors is not None:
-        path = _new(f"artifacts/{stage}/embeddings.safetensors")
-        save_file({"embeddings": np.ascontiguousarray(vectors)}, path)
+def write_embeddings(
+    vectors: NDArray[np.float32] | None, synthetic: NDArray[np.float32] | None
+) -> None:
+    """artifacts/audit/embeddings.safetensors: a row for each of the messages, and of synthetic.
+
+    None: the audit goes without.
+    """
+    if vectors is not None and synthetic is not None:
+        arrays = {"embeddings": vectors, "synthetic": synthetic}
+        path = _new("artifacts/audit/embeddings.safetensors")
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
 
 
-def read_embeddings() -> NDArray[np.float32]:
-    """Sentence vectors of the audited messages, shape (messages, d)."""
+def read_vectors() -> tuple[list[str], NDArray[np.float32]]:
+    """Texts of messages and synthetic rows, and their sentence vectors, shape (texts, d)."""
+    texts = [*read_messages()["text"], *read_frame("audit", "synthetic")["text"]]
+    return texts, np.vstack([read_embeddings(), read_embeddings("synthetic")])
+
+
+def read_embeddings(name: str = "embeddings") -> NDArray[np.float32]:
+    """Sentence vectors of the audited messages, or of the ``synthetic`` rows; shape (rows, d)."""
     path = root() / "artifacts/audit/embeddings.safetensors"
     if not path.exists() and path.parent.exists():
         raise UserError(
@@ -225,5 +245,5 @@ def read_embeddings() -> NDArray[np.float32]:
             "rows than audit.embed_rows. Raise it (-S +audit.embed_rows=N) and run again."
         )
     path = _existing("artifacts/audit/embeddings.safetensors", "audit")
-    vectors: NDArray[np.float32] = load_file(path)["embeddings"]
+    vectors: NDArray[np.float32] = load_file(path)[name]
     return vectors

@@ -127,9 +127,9 @@ def _first(rows: Labelled, count: int) -> Labelled:
 
 def training_rate(settings: Settings, rows: Labelled) -> float:
     """Training messages a second, from a few steps of the very recipe that ``finetune`` runs."""
-    from roadworthy.finetune import fit
     from roadworthy.models.lora import fresh_network
     from roadworthy.tokens import Tokens
+    from roadworthy.training import fit
 
     own = replace(settings.finetune, max_epochs=1)
     rows = _first(rows, TRAINING_STEPS * own.batch_size)

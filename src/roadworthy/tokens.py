@@ -85,10 +85,11 @@ def pad(rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def collate(states: Frozen, rows: list[dict[str, Any]]) -> Batch:
-    """One batch: ``hidden`` (rows, tokens, d), ``attention_mask`` (rows, tokens), ``label``."""
+    """One batch: ``hidden`` (rows, tokens, d), ``attention_mask``, ``label``, ``weight``."""
     hidden, mask = pad([states[row["row"]] for row in rows])
     labels = torch.tensor([row["label"] for row in rows])
-    return {"hidden": hidden, "attention_mask": mask, "label": labels}
+    weights = torch.tensor([row["weight"] for row in rows], dtype=torch.float32)
+    return {"hidden": hidden, "attention_mask": mask, "label": labels, "weight": weights}
 
 
 class Tokens(pl.LightningDataModule):
@@ -99,7 +100,7 @@ class Tokens(pl.LightningDataModule):
         tokenizer: Any,  # noqa: ANN401
         network: IntentNetwork,
         train: Labelled,
-        validation: Labelled,
+        validation: Labelled | None,
         max_length: int,
         batch_size: int,
         seed: int,
@@ -107,18 +108,19 @@ class Tokens(pl.LightningDataModule):
         """Tokenise and pass through the network's frozen part once; ``max_length`` in tokens."""
         super().__init__()
         self.tokenizer, self.batch_size, self.seed = tokenizer, batch_size, seed
-        self.train, self.validation = (
-            self._tokenise(rows, max_length) for rows in (train, validation)
-        )
-        self._states = [
-            Frozen(network, part["input_ids"], 4 * batch_size)
-            for part in (self.train, self.validation)
-        ]
+        parts = [self._tokenise(rows, max_length) for rows in (train, validation) if rows]
+        self.train, self.validation = parts[0], parts[1] if validation else None
+        self._states = [Frozen(network, part["input_ids"], 4 * batch_size) for part in parts]
 
     def _tokenise(self, rows: Labelled, max_length: int) -> Dataset:
         ids = self.tokenizer(rows.texts, truncation=True, max_length=max_length)["input_ids"]
         return Dataset.from_dict(
-            {"row": range(len(ids)), "input_ids": ids, "label": rows.y.tolist()}
+            {
+                "row": range(len(ids)),
+                "input_ids": ids,
+                "label": rows.y.tolist(),
+                "weight": rows.weights.tolist(),
+            }
         )
 
     @property
@@ -129,11 +131,13 @@ class Tokens(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Length-bucketed batches in a new random order each epoch."""
         sampler = LengthBuckets(self.lengths, self.batch_size, self.seed)
-        rows, join = self.train.select_columns(["row", "label"]), partial(collate, self._states[0])
+        rows, join = self.train.remove_columns("input_ids"), partial(collate, self._states[0])
         return DataLoader(rows, batch_sampler=sampler, collate_fn=join)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """Validation rows in order."""
-        rows = self.validation.select_columns(["row", "label"])
+    def val_dataloader(self) -> DataLoader[Batch] | list[Batch]:
+        """Validation rows in order, where there are any."""
+        if self.validation is None:
+            return []  # Lightning then validates nothing
+        rows = self.validation.remove_columns("input_ids")
         join = partial(collate, self._states[1])
         return DataLoader(rows, batch_size=4 * self.batch_size, collate_fn=join)

@@ -133,3 +133,16 @@ def run(stage: str, **sections: Any) -> Iterator[Run]:  # noqa: ANN401 - section
     finally:
         if tracked._backend is not None:
             tracked._backend.finish(exit_code=int(failed))
+
+
+def record(
+    stage: str,
+    metrics: dict[str, Any],
+    figures: dict[str, Figure],
+    **sections: Any,  # noqa: ANN401 - sections are mappings or numbers
+) -> None:
+    """A tracked run of one stage with its metrics and figures, all at once."""
+    with run(stage, **sections) as tracked:
+        tracked.metrics(metrics)
+        for name, figure in figures.items():
+            tracked.figure(name, figure)

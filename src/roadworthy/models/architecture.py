@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,6 +28,12 @@ class Labelled:
     texts: list[str]
     y: NDArray[np.int64]
     n_classes: int
+    weights: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    """What each row counts in training, about 1; all 1 if not given."""
+
+    def __post_init__(self) -> None:
+        if len(self.weights) == 0:
+            object.__setattr__(self, "weights", np.ones(len(self.texts)))
 
 
 class Architecture(ABC):
@@ -106,14 +112,15 @@ def predictions_frame(
 
 
 def labelled(rows: pd.DataFrame, labels: Sequence[str]) -> Labelled:
-    """Rows with ``text, label`` (and ``action``, if cleaned.
+    """Rows with ``text, label``, labels as integers.
 
-    Dropped rows are left out), labels as integers.
+    If they were cleaned (``action, weight``), dropped rows are left out.
     """
     kept = rows[rows["action"] != "drop"] if "action" in rows else rows
     index = {label: number for number, label in enumerate(labels)}
     y = np.asarray(kept["label"].map(index), dtype=np.int64)
-    return Labelled(kept["text"].tolist(), y, len(labels))
+    weights = kept["weight"].to_numpy(np.float64) if "weight" in kept else np.ones(len(kept))
+    return Labelled(kept["text"].tolist(), y, len(labels), weights)
 
 
 def accuracy(frame: pd.DataFrame, split: str, labels: Sequence[str]) -> float:

@@ -35,7 +35,8 @@ class Boosted(Architecture):
                 random_state=self.seed,
             ),
         )
-        self.pipeline.fit(train.texts, train.y)
+        weights = {"histgradientboostingclassifier__sample_weight": train.weights}
+        self.pipeline.fit(train.texts, train.y, **weights)
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
         return np.asarray(self.pipeline.predict_proba(texts))

@@ -32,13 +32,15 @@ class Keyword(Architecture):
     """
 
     def fit(self, train: Labelled) -> None:
-        found = [terms(text) for text in train.texts]
+        # A rule counts messages: one that is more likely wrong than right is none.
+        sure = np.flatnonzero(train.weights >= 0.5)
+        found, y = [terms(train.texts[row]) for row in sure], train.y[sure]
         total = Counter(term for message in found for term in message)
-        counts = np.bincount(train.y, minlength=train.n_classes)
+        counts = np.bincount(y, minlength=train.n_classes)
         self.shares = (counts / counts.sum()).tolist()
         self.rules: list[dict[str, float]] = []
         for label, rows in enumerate(counts.tolist()):
-            messages = [found[i] for i in np.flatnonzero(train.y == label)]
+            messages = [found[i] for i in np.flatnonzero(y == label)]
             inside = Counter(term for message in messages for term in message)
             odds = {
                 term: _log_odds(n, rows) - _log_odds(total[term] - n, len(found) - rows)

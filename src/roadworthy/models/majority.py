@@ -15,7 +15,7 @@ class Majority(Architecture):
     """Class shares of the training rows, whatever the message."""
 
     def fit(self, train: Labelled) -> None:
-        counts = np.bincount(train.y, minlength=train.n_classes)
+        counts = np.bincount(train.y, train.weights, minlength=train.n_classes)
         self.shares = counts / counts.sum()
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:

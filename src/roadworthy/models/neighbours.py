@@ -24,6 +24,7 @@ class Neighbours(Architecture):
 
     def fit(self, train: Labelled) -> None:
         self.vectors, self.y, self.n_classes = self.embed(train.texts), train.y, train.n_classes
+        self.weights = train.weights
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
         vectors = self.embed(texts)
@@ -39,6 +40,7 @@ class Neighbours(Architecture):
         weights = np.exp(
             (near - near.max(axis=1, keepdims=True)) / self.settings.neighbours.temperature
         )
+        weights *= self.weights[nearest]
         votes = np.zeros((len(vectors), self.n_classes))
         np.add.at(votes, (np.arange(len(vectors))[:, None], self.y[nearest]), weights)
         normalised: NDArray[np.float64] = votes / votes.sum(axis=1, keepdims=True)
@@ -47,10 +49,15 @@ class Neighbours(Architecture):
     def save(self, folder: Path) -> None:
         size = np.array([self.n_classes], dtype=np.int64)
         save_arrays(
-            folder / "neighbours.safetensors", vectors=self.vectors, y=self.y, n_classes=size
+            folder / "neighbours.safetensors",
+            vectors=self.vectors,
+            y=self.y,
+            weights=self.weights,
+            n_classes=size,
         )
 
     def load(self, folder: Path) -> None:
         arrays = load_arrays(folder / "neighbours.safetensors")
         self.vectors, self.y = arrays["vectors"].astype(np.float32), arrays["y"].astype(np.int64)
+        self.weights = arrays["weights"].astype(np.float64)
         self.n_classes = int(arrays["n_classes"].astype(np.int64)[0])

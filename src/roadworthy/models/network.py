@@ -79,6 +79,6 @@ class IntentNetwork(nn.Module):
 
 
 def centroids(vectors: NDArray[np.float32], y: NDArray[np.int64], n_classes: int) -> torch.Tensor:
-    """Mean vector of each class, unit length, shape (n_classes, d)."""
-    means = np.stack([vectors[y == label].mean(axis=0) for label in range(n_classes)])
-    return nn.functional.normalize(torch.from_numpy(means.astype(np.float32)), dim=-1)
+    """Mean vector of each class, of unit length (n_classes, d); zeros where a class has no row."""
+    sums = np.stack([vectors[y == label].sum(axis=0) for label in range(n_classes)])
+    return nn.functional.normalize(torch.from_numpy(sums.astype(np.float32)), dim=-1)

@@ -13,7 +13,11 @@ from roadworthy.models.architecture import Architecture, Labelled, load_arrays, 
 
 
 def fit_probe(
-    vectors: NDArray[np.floating], y: NDArray[np.int64], n_classes: int, C: float
+    vectors: NDArray[np.floating],
+    y: NDArray[np.int64],
+    n_classes: int,
+    C: float,
+    sample_weight: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Multinomial logistic regression: weights (n_classes, d) and intercepts (n_classes,).
 
@@ -24,7 +28,7 @@ def fit_probe(
     if len(np.unique(y)) == 1:  # inside a fold of tiny data: always the one class there is
         bias[y[0]] = 0.0
         return weights, bias
-    model = LogisticRegression(C=C, max_iter=2000).fit(vectors, y)
+    model = LogisticRegression(C=C, max_iter=2000).fit(vectors, y, sample_weight)
     coefficients, intercepts = model.coef_, model.intercept_
     if len(model.classes_) == 2:  # scikit-learn keeps one row for two classes
         coefficients = np.vstack([-coefficients, coefficients]) / 2
@@ -41,7 +45,7 @@ class Probe(Architecture):
     def fit(self, train: Labelled) -> None:
         vectors = self.embed(train.texts)
         self.weights, self.bias = fit_probe(
-            vectors, train.y, train.n_classes, self.settings.probe.C
+            vectors, train.y, train.n_classes, self.settings.probe.C, train.weights
         )
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:

@@ -39,7 +39,7 @@ class Tfidf(Architecture):
         self.pipeline: Pipeline = make_pipeline(
             features(), LinearSVC(C=self.settings.tfidf.C, random_state=self.seed)
         )
-        self.pipeline.fit(train.texts, train.y)
+        self.pipeline.fit(train.texts, train.y, linearsvc__sample_weight=train.weights)
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
         margins = np.asarray(self.pipeline.decision_function(texts))

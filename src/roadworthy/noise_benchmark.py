@@ -1,0 +1,202 @@
+"""How well are wrong labels found? Noise of four kinds put into a clean data set, and measured.
+
+`python -m roadworthy noise_benchmark data=banking77` (after `make data`). Each cell (kind, rate,
+draw) is a file under scratch/noise_benchmark/, so a run that is stopped goes on where it was, and
+two runs with different rates may share the work. The table goes to
+reports/tables/noise_benchmark.md. The given labels are taken for right, which they are not quite:
+natural errors count as false alarms, for every score alike.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+from tqdm import tqdm
+
+from roadworthy import admission, duplicates, tuned
+from roadworthy.clean import ARMS, treat
+from roadworthy.config import compose, parse, root
+from roadworthy.corruption import KINDS, corrupt
+from roadworthy.data import id_hash, locate, sha256
+from roadworthy.detectors import STOCK, Found, Views, detect, joint, stock
+from roadworthy.doubt import given, margin
+from roadworthy.errors import UserError
+from roadworthy.models.encoder import SentenceEncoder
+from roadworthy.models.probe import fit_probe
+from roadworthy.noise import Flags, Floats, Integers, out_of_fold
+from roadworthy.noise_table import table
+from roadworthy.settings import Settings
+
+BUDGET = 0.1
+"""Share of the rows that people look at, for recall at a review budget."""
+NATURAL = "natural"
+"""Cells without injected noise: what cleaning costs where nothing was put in."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """A clean data set: views and right labels of the training rows, and the test rows."""
+
+    views: Views
+    texts: list[str]
+    y: Integers
+    test: NDArray[np.floating]
+    """Vectors of the test rows, which nothing is chosen on."""
+    y_test: Integers
+    fair: Floats
+    """Out-of-fold probabilities of a probe that learnt the right labels."""
+
+
+def _accuracy(material: Material, labels: Integers, weights: Floats, C: float) -> float:
+    keep = weights > 0
+    X = material.views.vectors[keep]
+    W, bias = fit_probe(X, labels[keep], material.views.n_classes, C, weights[keep])
+    return float(((material.test @ W.T + bias).argmax(axis=1) == material.y_test).mean())
+
+
+def _ranking(wrong: Flags, score: Floats) -> dict[str, float]:
+    """Average precision, precision at the true number of errors, recall at the review budget."""
+    order = np.argsort(score, kind="stable")
+    return {
+        "average_precision": float(average_precision_score(wrong, 1 - score)),
+        "precision_at_errors": float(wrong[order[: int(wrong.sum())]].mean()),
+        "recall_at_budget": float(wrong[order[: round(BUDGET * len(order))]].sum() / wrong.sum()),
+    }
+
+
+def _hits(wrong: Flags, flag: Flags) -> dict[str, float | None]:
+    return {
+        "flagged": int(flag.sum()),
+        "precision": float(wrong[flag].mean()) if flag.any() else None,
+        "recall": float(flag[wrong].mean()) if wrong.any() else None,
+    }
+
+
+def measure(
+    material: Material, noisy: Integers, settings: Settings, seed: int, with_tuned: bool
+) -> dict[str, Any]:
+    """Score every detector on one corrupted training set, and what acting on it recovers.
+
+    Args:
+        material: the clean data set.
+        noisy: given labels of the training rows.
+        settings: of the detectors and the encoder.
+        seed: of folds and injected errors.
+        with_tuned: whether the fine-tuned network is one of the detectors.
+
+    """
+    views, clean = material.views, settings.clean
+    expert = partial(
+        tuned.out_of_fold,
+        material.texts,
+        views.vectors,
+        noisy,
+        views.groups,
+        settings=clean.tuned,
+        encoder=settings.encoder,
+        seed=seed,
+    )
+    found = detect(views, noisy, clean, seed, None, expert if with_tuned else None)
+    plain, confident = stock(views, noisy, clean, seed)
+    every, wrong = np.ones(len(noisy)), noisy != material.y
+    issues = found.issues(noisy)
+    accuracy = {"clean": _accuracy(material, material.y, every, clean.C)}
+    for arm in ARMS:
+        accuracy[arm] = _accuracy(material, *treat(noisy, issues, arm), clean.C)
+    accuracy["oracle"] = _accuracy(material, noisy, np.where(wrong, 0.0, 1.0), clean.C)
+    cell = {
+        "errors": int(wrong.sum()),
+        "base_rate": float(wrong.mean()),
+        "tuned": with_tuned,
+        "chosen": found.chosen,
+        "flags": _hits(wrong, found.flag),
+        "confident_learning": _hits(wrong, confident),
+        "accuracy": accuracy,
+    }
+    return cell | (_ranked(material, noisy, found, plain, confident) if wrong.any() else {})
+
+
+def _ranked(
+    material: Material, noisy: Integers, found: Found, plain: dict[str, Floats], confident: Flags
+) -> dict[str, Any]:
+    wrong = noisy != material.y
+    ranking = {name: _ranking(wrong, score) for name, score in (plain | found.scores).items()}
+    order = np.argsort(found.scores[found.chosen], kind="stable")
+    same = wrong[order[: int(confident.sum())]]
+    # What the stock scores would reach, had their probe learnt the right labels.
+    ceiling = max(
+        _ranking(wrong, f(material.fair, noisy))["average_precision"] for f in (given, margin)
+    )
+    return {
+        "ranking": ranking,
+        "best_stock": max(STOCK, key=lambda name: ranking[name]["average_precision"]),
+        "chosen_precision_at_stock_flags": float(same.mean()) if len(same) else None,
+        "ceiling": ceiling,
+    }
+
+
+def _material(settings: Settings, folder: Path) -> Material:
+    """The clean data set, its sentence vectors computed once."""
+    messages, _, _ = admission.admit(settings.data, settings.audit)
+    messages = messages[messages["in_scope"]].reset_index(drop=True)
+    test = (messages["split"] == "test").to_numpy()
+    if not test.any():
+        raise UserError(
+            f"data set '{settings.data.name}' brings no test rows: choose one that does, "
+            f"e.g. data=banking77"
+        )
+    saved = folder / "embeddings.npy"
+    if not saved.exists():
+        draft = saved.with_suffix(".draft.npy")
+        np.save(draft, SentenceEncoder(settings.encoder)(messages["text"].tolist()))
+        draft.replace(saved)
+    vectors = np.load(saved, allow_pickle=False)
+    y, labels = pd.factorize(messages["label"], sort=True)
+    rule = (settings.audit.jaccard, settings.audit.shingle, settings.audit.permutations)
+    train, texts = ~test, messages.loc[~test, "text"].tolist()
+    clusters = duplicates.find(messages.loc[train, "text"], *rule).rows["cluster"].to_numpy()
+    both = joint(vectors[train], texts, np.ones(len(texts), dtype=bool), settings.seed)
+    views = Views(vectors[train], both, clusters, len(labels))
+    fair = out_of_fold(
+        views.vectors, y[train], clusters, len(labels), settings.clean, settings.seed
+    )
+    return Material(views, texts, y[train], vectors[test], y[test], fair)
+
+
+def run(overrides: list[str], rates: list[float], draws: int, tuned_rates: list[float]) -> str:
+    """Measure every cell that is not there yet, and write the table."""
+    settings = parse(compose(overrides))
+    # Other settings or files are another experiment: their cells are not mixed.
+    hashes = [sha256(locate(file, settings.data)) for file in settings.data.files]
+    key = id_hash([str(settings.clean), str(settings.encoder), str(settings.seed), *hashes])[:8]
+    folder = root() / "scratch" / "noise_benchmark" / f"{settings.data.name}-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    material = _material(settings, folder)
+    cells = [(kind, rate, draw) for draw in range(draws) for rate in rates for kind in KINDS]
+    cells += [(NATURAL, 0.0, draw) for draw in range(draws)]
+    for kind, rate, draw in tqdm(cells, desc="noise benchmark", unit="cell"):
+        path = folder / f"{kind}-{rate:g}-{draw}.json"
+        if path.exists():
+            continue
+        noisy = (
+            material.y if kind == NATURAL else corrupt(material.y, material.fair, kind, rate, draw)
+        )
+        result = {"kind": kind, "rate": rate, "draw": draw}
+        result |= measure(material, noisy, settings, settings.seed + draw, rate in tuned_rates)
+        draft = path.with_suffix(".draft")
+        draft.write_text(json.dumps(result, indent=1), encoding="utf-8")
+        draft.replace(path)
+    results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    target = root() / "reports" / "tables" / "noise_benchmark.md"
+    draft = target.with_suffix(".draft")
+    draft.write_text(table(results, settings), encoding="utf-8")
+    draft.replace(target)
+    return f"{target.relative_to(root())} written from {len(results)} cells"

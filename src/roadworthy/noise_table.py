@@ -1,0 +1,176 @@
+"""The noise benchmark's cells as tables: means over draws with 95 % intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from scipy.stats import t
+
+from roadworthy.clean import ARMS
+from roadworthy.corruption import KINDS
+from roadworthy.settings import Settings
+
+Cell = dict[str, Any]
+LEAST_GAP = 0.01
+"""Recovery is told where oracle and noisy labels differ by at least this accuracy."""
+
+
+def spread(values: Iterable[float | None], digits: int = 3) -> str:
+    """Mean and half width of Student's 95 % interval; a dash where a draw has no value."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "–"
+    half = (
+        t.ppf(0.975, len(known) - 1) * np.std(known, ddof=1) / len(known) ** 0.5
+        if known[1:]
+        else np.nan
+    )
+    return f"{np.mean(known):.{digits}f}" + (f" ± {half:.{digits}f}" if known[1:] else "")
+
+
+def shortfall_left(cell: Cell) -> float:
+    """What the chosen score leaves of the best stock score's 1 - average precision."""
+    own, stock = (
+        1 - cell["ranking"][cell[name]]["average_precision"] for name in ("chosen", "best_stock")
+    )
+    return float(own / max(stock, 1e-9))
+
+
+def recovery(cell: Cell, arm: str) -> float | None:
+    """Share of the accuracy lost to noise that an arm wins back, in per cent (oracle: 100)."""
+    accuracy = cell["accuracy"]
+    gap = accuracy["oracle"] - accuracy["none"]
+    return 100 * (accuracy[arm] - accuracy["none"]) / gap if gap >= LEAST_GAP else None
+
+
+def _chosen(name: str) -> Callable[[Cell], float]:
+    return lambda cell: float(cell["ranking"][cell["chosen"]][name])
+
+
+def _markdown(head: list[str], lines: list[list[str]]) -> str:
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+
+
+def _groups(cells: list[Cell]) -> list[tuple[list[str], list[Cell]]]:
+    """Cells by rate and kind: the first columns and the cells."""
+    keys = sorted({(cell["rate"], KINDS.index(cell["kind"])) for cell in cells})
+    out = []
+    for rate, number in keys:
+        same = [cell for cell in cells if (cell["rate"], cell["kind"]) == (rate, KINDS[number])]
+        out.append(([KINDS[number], f"{100 * rate:g} %", str(len(same))], same))
+    return out
+
+
+def _finding(cells: list[Cell]) -> str:
+    head = [
+        "noise", "rate", "draws", "best stock score", "chosen score", "share of its shortfall left",
+        "stock on right labels", "precision at k errors", "recall at 10 %", "fine-tuned", "chosen",
+    ]  # fmt: skip
+    lines = [
+        [
+            *first,
+            spread(cell["ranking"][cell["best_stock"]]["average_precision"] for cell in same),
+            spread(map(_chosen("average_precision"), same)),
+            spread(map(shortfall_left, same), 2),
+            spread(cell["ceiling"] for cell in same),
+            spread(map(_chosen("precision_at_errors"), same)),
+            spread(map(_chosen("recall_at_budget"), same)),
+            "yes" if same[0]["tuned"] else "no",
+            ", ".join(sorted({cell["chosen"] for cell in same})),
+        ]
+        for first, same in _groups(cells)
+    ]
+    return _markdown(head, lines)
+
+
+def _flags(cells: list[Cell]) -> str:
+    head = [
+        "noise", "rate", "draws", "flags", "precision", "recall", "confident learning: flags",
+        "precision", "recall", "chosen score at as many flags: precision",
+    ]  # fmt: skip
+    lines = []
+    for first, same in _groups(cells):
+        own, stock = ([cell[who] for cell in same] for who in ("flags", "confident_learning"))
+        hits = [
+            text
+            for who in (own, stock)
+            for text in (
+                spread((hit["flagged"] for hit in who), 0),
+                spread(hit["precision"] for hit in who),
+                spread(hit["recall"] for hit in who),
+            )
+        ]
+        at = spread(cell["chosen_precision_at_stock_flags"] for cell in same)
+        lines.append([*first, *hits, at])
+    return _markdown(head, lines)
+
+
+def _recovering(cells: list[Cell]) -> str:
+    arms = [arm for arm in ARMS if arm != "none"]
+    head = ["noise", "rate", "draws", "accuracy noisy", *arms, "oracle"]
+    head += [f"recovery {arm}, %" for arm in arms]
+    lines = []
+    for first, same in _groups(cells):
+        means = [
+            f"{100 * np.mean([cell['accuracy'][name] for cell in same]):.1f}"
+            for name in ("none", *arms, "oracle")
+        ]
+        lines.append([*first, *means, *(spread((recovery(c, a) for c in same), 0) for a in arms)])
+    return _markdown(head, lines)
+
+
+def _detectors(cells: list[Cell]) -> str:
+    """Average precision of every score by kind, where the fine-tuned network took part."""
+    judged = [cell for cell in cells if cell["tuned"]] or cells
+    groups = _groups(judged)
+    names = list(judged[0]["ranking"])
+    lines = [
+        [name]
+        + [spread(c["ranking"][name]["average_precision"] for c in same) for _, same in groups]
+        for name in names
+    ]
+    return _markdown(["score", *(f"{first[0]}, {first[1]}" for first, _ in groups)], lines)
+
+
+def _natural(cells: list[Cell]) -> str:
+    lines = [
+        [arm, spread((100 * (c["accuracy"][arm] - c["accuracy"]["none"]) for c in cells), 2)]
+        for arm in ARMS
+        if arm != "none"
+    ]
+    return _markdown(["arm", "points of test accuracy against doing nothing"], lines)
+
+
+def table(results: list[Cell], settings: Settings) -> str:
+    """All cells as a Markdown page."""
+    cells = [cell for cell in results if cell["kind"] in KINDS]
+    natural = [cell for cell in results if cell["kind"] not in KINDS]
+    clean, data = settings.clean, settings.data
+    return f"""# Wrong labels, injected and found: {data.title or data.name}
+
+Made by `python -m roadworthy noise_benchmark data={data.name}`: {clean.folds} folds,
+{clean.rounds} round(s), seed {settings.seed}. Mean over draws ± half of Student's 95 % interval.
+One detector for every kind of noise: which of its scores ranks the rows is chosen on injected
+errors, without knowing the kind; test rows only judge. The fine-tuned network takes part where it
+says so, with {clean.tuned.folds} folds and {clean.tuned.recipe.max_epochs} epochs. `confusion` and
+`instance` are made by a probe like the stock scores' own; "stock on right labels" is what these
+scores reach if their probe has learnt the right labels: about the most that can be expected.
+
+## Ranking: average precision
+
+{_finding(cells)}
+## Every score
+
+{_detectors(cells)}
+## Flags
+
+{_flags(cells)}
+## Recovery: a probe trained after each treatment, accuracy on untouched test rows
+
+{_recovering(cells)}
+## The natural labels: what cleaning costs where no noise was put in
+
+{_natural(natural)}"""

@@ -1,0 +1,106 @@
+"""What people decide about doubted labels: the rows that wait, and the file of decisions.
+
+``clean`` writes the queue, the demo's second tab shows it, and the audit of the next run reads the
+decisions.
+"""
+
+from __future__ import annotations
+
+import csv
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from roadworthy import companions, store
+from roadworthy.config import root
+from roadworthy.errors import UserError
+from roadworthy.settings import Data
+
+LOCK = threading.Lock()
+"""Held from reading the decisions until they are replaced: of two at once, neither is lost."""
+
+
+def file_name(data: Data) -> str:
+    """Where decisions go, relative to the root: ``data.decisions``, or beside the messages."""
+    return data.decisions or f"data/{data.name}/decisions.csv"
+
+
+def _path(data: Data) -> Path:
+    """The file of decisions; a path or a link that leads out of data/ is refused."""
+    path = (root() / file_name(data)).resolve()
+    if not path.is_relative_to(root().resolve() / "data"):
+        raise UserError(f"{file_name(data)} leads out of data/: decisions are written below it")
+    return path
+
+
+def labels(messages: pd.DataFrame) -> list[str]:
+    """The labels that can be decided for: those in scope."""
+    return sorted(set(messages.loc[messages["in_scope"], "label"]))
+
+
+def decided(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
+    """The decisions so far, latest last: ``id, label``.
+
+    Raises:
+        UserError: what the audit would refuse.
+    """
+    name = file_name(data) if _path(data).exists() else None
+    return companions.decisions(replace(data, decisions=name), messages)
+
+
+def queue(data: Data) -> pd.DataFrame:
+    """The rows that wait, in the queue's order: ``id, text, label, suggested, confidence``.
+
+    All but the order, the suggestion and the confidence comes from the messages: the queue's file
+    is for spreadsheets, so its cells may be defused.
+    """
+    messages = store.read_messages()
+    rows = store.read_csv("clean", "review_queue")[["id", "suggested", "confidence"]]
+    names = {store.defused(label): label for label in labels(messages)}
+    rows["suggested"] = rows["suggested"].map(lambda name: names.get(name, name))
+    rows["confidence"] = rows["confidence"].astype(float)
+    filed = messages[["id", "text", "label"]].assign(key=messages["id"].map(store.defused))
+    rows = rows.rename(columns={"id": "key"}).merge(filed, on="key")
+    waiting = rows[~rows["id"].isin(decided(data, messages)["id"])]
+    return waiting[["id", "text", "label", "suggested", "confidence"]].reset_index(drop=True)
+
+
+def decide(data: Data, id: str, label: str) -> None:
+    """Write down one decision; it replaces an earlier one about the same message."""
+    messages = store.read_messages()
+    if id not in set(messages["id"]):
+        raise UserError(f"no message has the id {id!r}")
+    if label not in labels(messages):
+        raise UserError(f"{label!r} is no label in scope: choose one of the data set's own")
+    with LOCK:
+        others = decided(data, messages).query("id != @id")
+        _write(data, pd.concat([others, pd.DataFrame({"id": [id], "label": [label]})]))
+
+
+def undo(data: Data, id: str) -> None:
+    """Take back the decision about one message: it waits again."""
+    messages = store.read_messages()
+    with LOCK:
+        _write(data, decided(data, messages).query("id != @id"))
+
+
+def _write(data: Data, rows: pd.DataFrame) -> None:
+    """Replace the file of decisions by renaming; without rows, which the audit refuses, none."""
+    path, name = _path(data), file_name(data)
+    draft = path.with_name(path.name + ".draft")
+    try:
+        if path.exists() and (more := [*pd.read_csv(path, nrows=0).columns.drop(["id", "label"])]):
+            raise UserError(f"{name} has the column {more[0]!r}, which a decision here would lose")
+        if rows.empty:
+            path.unlink(missing_ok=True)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        # "x" writes through no link. Python 3.11 leaves a bare carriage return unquoted: quote all.
+        with draft.open("x", encoding="utf-8", newline="") as stream:
+            rows.to_csv(stream, index=False, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        draft.replace(path)
+    except OSError as error:
+        raise UserError(f"{name} cannot be written: {error}") from error

@@ -1,0 +1,119 @@
+"""The demo's second tab: a person looks at doubted labels, one message at a time, and decides.
+
+Whatever comes from the data is shown in text boxes, which interpret nothing: a message or a label
+may be hostile, and Markdown would load the picture that it names.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass, replace
+from typing import Any
+
+from roadworthy import review, store
+from roadworthy.errors import UserError
+from roadworthy.settings import Data
+
+
+@dataclass(frozen=True)
+class Session:
+    """What one browser session did, by id, latest last."""
+
+    skipped: tuple[str, ...] = ()
+    decided: tuple[str, ...] = ()
+
+
+View = tuple[str, str, str, str, str, str, None, Session]
+"""Progress, id, text, filed label, suggestion, its confidence, no chosen label, the session."""
+
+
+class Handlers:
+    """What the buttons do. Each gives what to show next; a user error is shown, not raised."""
+
+    def __init__(self, data: Data) -> None:
+        self.data = data
+
+    def show(self, session: Session, problem: str = "") -> View:
+        """The first row that waits; those skipped come after all others."""
+        try:
+            rows = review.queue(self.data)
+            done = len(review.decided(self.data, store.read_messages()))
+        except UserError as error:
+            return str(error), "", "", "", "", "", None, session
+        if rows.empty:
+            said = f"Nothing waits, {done} decided. Run `dvc repro`: it trains on what was decided."
+            return said, "", "", "", "", "", None, session
+        turn = rows["id"].map({id: place for place, id in enumerate(session.skipped)}).fillna(-1)
+        row = rows.iloc[int(turn.argmin())]
+        said = f"{problem}\n{len(rows)} wait, {done} decided.".strip()
+        sure = f"{row['confidence']:.2f}"
+        shown = (row["id"], row["text"], row["label"], row["suggested"], sure)
+        return said, *shown, None, session
+
+    def decide(self, id: str, label: str | None, session: Session) -> View:
+        """Write down a label for the message shown, and go on."""
+        if not id:
+            return self.show(session)
+        try:
+            review.decide(self.data, id, label or "")
+        except UserError as error:
+            return self.show(session, str(error))
+        return self.show(replace(session, decided=(*session.decided, id)))
+
+    def next(self, id: str, session: Session) -> View:
+        """Leave the message for later."""
+        others = tuple(other for other in session.skipped if other != id)
+        return self.show(replace(session, skipped=(*others, id)))
+
+    def undo(self, session: Session) -> View:
+        """Take back this session's last decision, and show its message again."""
+        if not session.decided:
+            return self.show(session, "This session has decided nothing yet.")
+        *before, last = session.decided
+        try:
+            review.undo(self.data, last)
+        except UserError as error:
+            return self.show(session, str(error))
+        skipped = tuple(id for id in session.skipped if id != last)
+        return self.show(Session(skipped, tuple(id for id in before if id != last)))
+
+
+def where(data: Data) -> str:
+    """Where decisions go and what makes the pipeline honour them, as Markdown."""
+    name, path = html.escape(data.name), html.escape(review.file_name(data))
+    line = f" once `conf/data/{name}.yaml` has the line `decisions: {path}`"
+    return f"Decisions go to `{path}`; `dvc repro` honours them{'' if data.decisions else line}."
+
+
+def add(page: Any, data: Data, labels: list[str]) -> None:  # noqa: ANN401 - gradio's Blocks
+    """Put the tab's parts into the open ``page``."""
+    import gradio as gr
+
+    handlers, session = Handlers(data), gr.State(Session())
+    gr.Markdown(where(data))
+    progress = gr.Textbox(label="Progress", interactive=False)
+    text = gr.Textbox(label="Message", lines=5, max_lines=20, interactive=False)
+    with gr.Row():
+        id, filed, suggested, sure = (
+            gr.Textbox(label=label, interactive=False)
+            for label in ("Id", "Filed label", "Suggested label", "The models' confidence in it")
+        )
+    with gr.Row():
+        keep = gr.Button("Keep the filed label", variant="primary")
+        accept = gr.Button("Take the suggestion", variant="primary")
+        skip, undo = gr.Button("Skip"), gr.Button("Undo")
+    with gr.Row():
+        chosen = gr.Dropdown(labels, value=None, label="Another label")
+        take = gr.Button("Take this label")
+    view = [progress, id, text, filed, suggested, sure, chosen, session]
+    for button, label, seen in (
+        (keep, filed, "public"),
+        (accept, suggested, "private"),
+        (take, chosen, "private"),
+    ):
+        button.click(
+            handlers.decide, [id, label, session], view, api_name="decide", api_visibility=seen
+        )
+    skip.click(handlers.next, [id, session], view, api_name="next")
+    undo.click(handlers.undo, session, view, api_name="undo")
+    page.load(handlers.show, session, view, api_visibility="private")

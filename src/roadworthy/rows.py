@@ -1,0 +1,92 @@
+"""The training rows as the stage ``clean`` sees them, and the rows it is judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from roadworthy.detectors import Views, joint
+from roadworthy.errors import UserError
+from roadworthy.noise import Flags, Integers
+
+Vectors = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows in scope; vectors and integer labels by split name."""
+
+    filed: pd.DataFrame
+    """Training rows as the audit left them."""
+    train: pd.DataFrame
+    """The same with people's decisions applied."""
+    looked: Flags
+    """Training rows that people have decided about."""
+    labels: list[str]
+    X: dict[str, Vectors]
+    """Sentence vectors, shape (rows, d)."""
+    J: dict[str, Vectors]
+    """Sentence vectors beside compressed TF-IDF that is learnt from training rows."""
+    y: dict[str, Integers]
+
+    @property
+    def clusters(self) -> Integers:
+        """Near-duplicate cluster of each training row."""
+        return self.train["cluster"].to_numpy()
+
+    @property
+    def views(self) -> Views:
+        """What the detectors look at."""
+        return Views(self.X["train"], self.J["train"], self.clusters, len(self.labels))
+
+    @property
+    def y_filed(self) -> Integers:
+        """Integer labels of the training rows before people's decisions."""
+        return numbers(self.filed["label"], self.labels)
+
+
+def numbers(names: pd.Series, labels: list[str]) -> Integers:
+    """Labels as integers in the order of ``labels``."""
+    index = {label: number for number, label in enumerate(labels)}
+    return np.asarray(names.map(index), dtype=np.int64)
+
+
+def prepare(
+    messages: pd.DataFrame, vectors: Vectors, looked: pd.DataFrame, labels: list[str], seed: int
+) -> Rows:
+    """Assemble the rows.
+
+    Args:
+        messages: every message, as the audit wrote them.
+        vectors: one row per message.
+        looked: people's decisions, ``id, label``.
+        labels: class names.
+        seed: of the compression of TF-IDF.
+
+    """
+    filed = messages[(messages["split"] == "train") & messages["in_scope"]]
+    train, seen = reviewed(filed, looked)
+    both = joint(vectors, messages["text"].tolist(), messages.index.isin(train.index), seed)
+    decided = messages["label"].where(~messages.index.isin(train.index), train["label"])
+    X, J, y = {}, {}, {}
+    for split in ("train", "validation", "test"):
+        rows = ((messages["split"] == split) & messages["in_scope"]).to_numpy()
+        X[split], J[split], y[split] = vectors[rows], both[rows], numbers(decided[rows], labels)
+    return Rows(filed, train, seen.to_numpy(), labels, X, J, y)
+
+
+def reviewed(train: pd.DataFrame, looked: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """Give the training rows people's labels, and say which rows they have looked at.
+
+    ``train`` has ``id, label``; ``looked`` has ``id, label``: what a person decided, the given
+    label included. Rows that are no training rows are left aside: cleaning touches no others.
+    """
+    seen = train["id"].isin(looked["id"])
+    decided = train.loc[seen, "id"].map(looked.set_index("id")["label"])
+    changed = train.assign(label=train["label"].where(~seen, decided))
+    if lost := sorted(set(train["label"]) - set(changed["label"])):
+        raise UserError(f"data.decisions leaves no training row of class {lost[0]!r}: keep one")
+    return changed, seen

@@ -1,0 +1,89 @@
+"""A cell measures ranking, flags and recovery, and the table says what the cells say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from roadworthy import noise_benchmark as benchmark
+from roadworthy.config import compose, parse
+from roadworthy.corruption import KINDS, corrupt
+from roadworthy.detectors import Views
+from roadworthy.noise_table import recovery, shortfall_left, spread, table
+
+
+@pytest.fixture(scope="module")
+def settings():
+    return parse(compose(["data=banking77", "clean.folds=3"]))
+
+
+@pytest.fixture(scope="module")
+def material(noise_sample):
+    X, y, p = noise_sample
+    views = Views(X, X, np.arange(300), 5)
+    return benchmark.Material(views, ["t"] * 300, y, X, y, p)
+
+
+@pytest.fixture(scope="module")
+def cell(material, settings):
+    noisy = corrupt(material.y, material.fair, "pair", 0.2, seed=0)
+    return benchmark.measure(material, noisy, settings, seed=0, with_tuned=False)
+
+
+def test_a_cell_measures_ranking_flags_and_recovery(cell):
+    assert cell["base_rate"] == pytest.approx(0.2)
+    own = cell["ranking"][cell["chosen"]]
+    assert own["average_precision"] > 0.8
+    assert 0.3 < own["recall_at_budget"] <= 0.5
+    assert own["precision_at_errors"] > 0.7
+    assert cell["flags"]["precision"] > 0.7
+    assert cell["accuracy"]["clean"] >= cell["accuracy"]["none"]
+    assert {"drop", "relabel", "weight", "oracle"} < set(cell["accuracy"])
+    assert cell["ceiling"] > 0.8
+
+
+def test_the_table_shows_every_kind_of_cell(cell, material, settings):
+    natural = benchmark.measure(material, material.y, settings, 0, False)
+    rows = [cell | {"kind": "pair", "rate": 0.2, "draw": n} for n in range(3)]
+    rows += [natural | {"kind": "natural", "rate": 0.0, "draw": n} for n in range(3)]
+    text = table(rows, settings)
+    assert text.count("| pair | 20 % | 3 |") == 3
+    assert "| posterior_last |" in text
+    assert "| drop | " in text
+    assert "noise_benchmark data=banking77" in text
+
+
+def test_shortfall_recovery_and_spread_by_hand():
+    ranking = {"own": {"average_precision": 0.98}, "plain": {"average_precision": 0.95}}
+    cell = {"chosen": "own", "best_stock": "plain", "ranking": ranking}
+    assert shortfall_left(cell) == pytest.approx(0.4)
+    accuracy = {"none": 0.80, "oracle": 0.90, "drop": 0.88}
+    assert recovery({"accuracy": accuracy}, "drop") == pytest.approx(80)
+    assert recovery({"accuracy": accuracy | {"oracle": 0.805}}, "drop") is None
+    assert spread([0.5, 0.7, None], 2) == "0.60 ± 1.27"
+    assert spread([None]) == "–"
+    assert spread([0.25]) == "0.250"
+
+
+def test_a_run_goes_on_where_it_was(project: Path, settings, monkeypatch, cell):
+    """Cells that are there are not measured again; a draft left behind is no cell."""
+    (project / "reports" / "tables").mkdir(parents=True)
+    measured = []
+    monkeypatch.setattr(benchmark, "compose", list)
+    monkeypatch.setattr(benchmark, "parse", lambda _: settings)
+    monkeypatch.setattr(benchmark, "locate", lambda file, data: project / "dvc.yaml")
+    monkeypatch.setattr(benchmark, "_material", lambda *_: SimpleNamespace(y=None, fair=None))
+    monkeypatch.setattr(benchmark, "corrupt", lambda *_: None)
+    monkeypatch.setattr(benchmark, "measure", lambda *_: measured.append(1) or cell)
+    said = benchmark.run([], [0.2], 1, [])
+    assert len(measured) == len(KINDS) + 1
+    folder = next((project / "scratch" / "noise_benchmark").iterdir())
+    (folder / "pair-0.2-0.json").rename(folder / "pair-0.2-0.draft")
+    assert benchmark.run([], [0.2], 1, []) == said
+    assert len(measured) == len(KINDS) + 2
+    assert json.loads((folder / "pair-0.2-0.json").read_text())["kind"] == "pair"
+    assert (project / "reports" / "tables" / "noise_benchmark.md").exists()

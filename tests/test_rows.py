@@ -1,0 +1,59 @@
+"""The rows of the cleaning stage: in scope, by split, people's decisions on training rows only."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from roadworthy.errors import UserError
+from roadworthy.rows import numbers, prepare, reviewed
+
+MESSAGES = pd.DataFrame(
+    {
+        "id": ["1", "2", "3", "4", "5"],
+        "text": ["one lamp", "two lamps", "my parcel", "what", "parcel again"],
+        "split": ["train", "train", "validation", "test", "test"],
+        "label": ["a", "b", "a", "oos", "b"],
+        "in_scope": [True, True, True, False, True],
+        "cluster": [0, 1, 2, 3, 4],
+    }
+)
+NOBODY = pd.DataFrame({"id": [], "label": []}, dtype="str")
+
+
+def test_out_of_scope_rows_are_left_out_and_labels_are_numbers():
+    rows = prepare(MESSAGES, np.arange(10.0).reshape(5, 2), NOBODY, ["a", "b"], 0)
+    assert rows.y["train"].tolist() == [0, 1]
+    assert rows.y["test"].tolist() == [1]
+    assert rows.X["test"].tolist() == [[8.0, 9.0]]
+    assert rows.J["train"].shape[0] == rows.views.n_classes == 2
+    assert not rows.looked.any()
+
+
+def test_decisions_change_training_rows_only_and_what_was_filed_is_kept():
+    vectors = np.arange(10.0).reshape(5, 2)
+    messages = MESSAGES.assign(
+        label=["a", "b", "a", "oos", "b"], split=["train"] * 3 + ["test"] * 2
+    )
+    looked = pd.DataFrame({"id": ["3", "5"], "label": ["b", "a"]})
+    rows = prepare(messages, vectors, looked, ["a", "b"], 0)
+    assert rows.y["train"].tolist() == [0, 1, 1]
+    assert rows.y_filed.tolist() == [0, 1, 0]
+    assert rows.looked.tolist() == [False, False, True]
+    assert rows.y["test"].tolist() == [1]
+
+
+def test_what_people_decided_is_applied_to_training_rows_only():
+    train = pd.DataFrame({"id": ["1", "2", "3"], "label": ["a", "b", "b"]}, index=[4, 7, 9])
+    looked = pd.DataFrame({"id": ["2", "3", "99"], "label": ["c", "b", "a"]})
+    changed, seen = reviewed(train, looked)
+    assert changed["label"].tolist() == ["a", "c", "b"]
+    assert seen.tolist() == [False, True, True]
+    assert reviewed(train, looked.head(0))[0]["label"].tolist() == ["a", "b", "b"]
+    with pytest.raises(UserError, match="no training row of class 'a'"):
+        reviewed(train, pd.DataFrame({"id": ["1"], "label": ["b"]}))
+
+
+def test_numbers_follow_the_order_of_the_labels():
+    assert numbers(pd.Series(["b", "a", "b"]), ["a", "b"]).tolist() == [1, 0, 1]
