@@ -3,7 +3,8 @@
 #   make demo      a page over the trained model                   make lab      JupyterLab
 #   make data      fetch the larger public data sets               make report   HTML of the executed notebooks
 #   make timings   measure latency and throughput here             make readme   the README's results table
-#   make scaling   time the audit on up to a million rows          make check    ruff, mypy, structure, params.yaml
+#   make scaling   time the audit on up to a million rows          make export   the model as ONNX, fp32 and int8
+#   make check     ruff, mypy, structure, params.yaml
 
 PYTHON ?= python3
 VENV := $(CURDIR)/.venv
@@ -17,11 +18,11 @@ export VIRTUAL_ENV := $(VENV)
 export OMP_WAIT_POLICY := passive
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help install repro test demo lab data report timings scaling readme check
+.PHONY: help install repro test demo lab data report timings scaling export readme check
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '2,6s/^#//p' Makefile
+	@sed -n '2,7s/^#//p' Makefile
 
 install: $(READY)
 
@@ -76,6 +77,9 @@ timings: $(READY)
 
 scaling: $(READY)
 	@python -m roadworthy scaling
+
+export: $(READY)
+	@python -m roadworthy export
 
 readme: $(READY)
 	@python -m roadworthy readme

@@ -65,8 +65,9 @@ def planted() -> tuple[Any, ...]:
 
     Vectors, true classes, given classes, rows with a wrong label, what the detectors say.
     """
-    from roadworthy.detectors import Views, detect
+    from roadworthy.detectors import detect
     from roadworthy.settings import Clean
+    from roadworthy.views import Views
 
     rng = np.random.default_rng(1)
     truth = np.repeat([0, 1, 2], 80)
@@ -74,7 +75,7 @@ def planted() -> tuple[Any, ...]:
     X /= np.linalg.norm(X, axis=1, keepdims=True)
     y, wrong = truth.copy(), rng.choice(240, 20, replace=False)
     y[wrong] = (y[wrong] + 1) % 3
-    found = detect(Views(X, X, np.arange(240), 3), y, Clean(folds=4), seed=0)
+    found = detect(Views(X, X, np.arange(240), 3), y, Clean(folds=3), seed=0)
     return X, truth, y, wrong, found.issues(y)
 
 

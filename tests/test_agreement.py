@@ -91,4 +91,6 @@ def test_everyone_has_a_voice_those_on_file_included():
     assert both.to_dict("list") == {
         "id": ["1", "2", "1"], "annotator": ["x", "y", "r1"], "label": ["a", "b", "b"]
     }  # fmt: skip
+    twice = agreement.everyone(more, pd.Series({"1": "r1", "2": "y"}), messages)
+    assert twice["label"].tolist() == ["b", "b"]  # what was read later counts
     assert agreement.everyone(None, None, messages)["annotator"].tolist() == ["filed", "filed"]

@@ -115,13 +115,28 @@ def test_review_queue_puts_the_most_doubtful_first(planted):
     assert len(queue) == 15
     assert queue["flagged"].all()
     assert queue["label_score"].is_monotonic_increasing
+    assert queue["value"].between(0, 1).all()
     assert (queue["label"] != queue["suggested"]).all()
+
+
+def test_the_queue_keeps_rows_and_numbers_together_when_some_have_been_looked_at(planted):
+    _, _, y, _, issues = planted
+    train = pd.DataFrame({"id": range(240), "text": "t", "label": [LABELS[i] for i in y]})
+    waiting = np.arange(240) % 3 != 0
+    queue = review_queue(train[waiting], issues[waiting], LABELS, 20).set_index("id")
+    own = issues.loc[queue.index]
+    assert (queue["confidence"] == own["confidence"].round(4)).all()
+    assert (queue["flagged"] == own["is_label_issue"]).all()
+    assert (queue["suggested"] == np.array(LABELS)[own["suggested"]]).all()
 
 
 def test_a_reviewed_row_keeps_what_was_filed_and_says_who_decided(planted):
     _, _, y, _, issues = planted
     filed = pd.DataFrame({"id": range(240), "text": "t", "label": [LABELS[i] for i in y]})
     train = filed.assign(label=filed["label"].where(filed["id"] != 5, LABELS[(y[5] + 1) % 3]))
-    row = decisions(train, issues.assign(is_label_issue=False), LABELS, "none", filed).loc[5]
+    kept = np.arange(240) == 7  # looked at, and left as it was
+    table = decisions(train, issues.assign(is_label_issue=False), LABELS, "none", filed, kept)
+    assert table.loc[7, "reason"] == "decided in a review"
+    row = table.loc[5]
     assert (row["action"], row["reason"]) == ("relabel", "decided in a review")
     assert (row["original"], row["label"]) == (LABELS[y[5]], LABELS[(y[5] + 1) % 3])

@@ -51,7 +51,7 @@ def test_who_filed_a_label_is_by_id(project: Path):
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ("z,greet\n", "no message in scope has the id 'z'"),
+        ("z,greet\n", "no message has the id 'z'"),
         ("a,great\n", "no message in scope has the label 'great'"),
         ("a,greet\na,leave\n", "the id 'a' occurs twice"),
     ],
@@ -124,8 +124,44 @@ def test_labelling_functions_are_read_or_absent(project: Path):
         "name", "label", "pattern", "unless"
     ]  # fmt: skip
     write(project, "- {name: n, label: greet, pattern: hel+o}\n", "data/x/rules.yaml")
-    for_cleaning = companions.for_cleaning(settings(labelling="data/x/rules.yaml"), frame)
-    assert for_cleaning["labelling"].to_dict("records") == [
+    for_later = companions.for_later(settings(labelling="data/x/rules.yaml"), frame)
+    assert for_later["labelling"].to_dict("records") == [
         {"name": "n", "label": "greet", "pattern": "hel+o", "unless": ""}
     ]
-    assert for_cleaning["decisions"].empty
+    assert for_later["decisions"].empty
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("- {name: n, kind: invariance, at_most: 0.1}", "neither what to change"),
+        ("- {name: n, kind: invariance, change: shout, at_most: 0.1}", "change 'shout' is not"),
+        ("- {name: n, kind: direction, after: x, label: great, at_most: 0.1}", "label 'great'"),
+        ("- {name: n, kind: minimum, label: greet, at_most: 0.1}", "nor what to try"),
+        ("- {name: n, kind: minimum, label: greet, texts: [1], at_most: 0}", "no list of texts"),
+        ("- {name: n, kind: minimum, label: greet, texts: [x], at_most: 2}", "at_most = 2"),
+        ("- {name: n, kind: hope, at_most: 0.1}", "kind 'hope' is not"),
+        ("- {name: n, kind: invariance, after: 24, at_most: 0.1}", "after = 24 is no text"),
+        ("- {name: n, kind: minimum, label: greet, texts: hi, at_most: 0}", "no list of texts"),
+        ("- {kind: invariance, change: typo, at_most: 0.1}", "needs a name"),
+        ("- {name: n, kinds: x}", "unknown key 'kinds'"),
+    ],
+)
+def test_behavioural_tests_that_are_none_are_refused(project: Path, content: str, words: str):
+    write(project, GOOD)
+    frame = reader.load(settings(id="id"))
+    write(project, content, "data/x/behaviour.yaml")
+    with pytest.raises(UserError, match=words):
+        companions.behaviour(settings(behaviour="data/x/behaviour.yaml"), frame)
+
+
+def test_behavioural_tests_are_read_or_absent(project: Path):
+    write(project, GOOD)
+    frame = reader.load(settings(id="id"))
+    assert companions.behaviour(settings(), frame).empty
+    content = "- {name: n, kind: minimum, label: greet, texts: [hi, hey], at_most: 0}"
+    write(project, content, "data/x/behaviour.yaml")
+    (row,) = companions.behaviour(settings(behaviour="data/x/behaviour.yaml"), frame).to_dict(
+        "records"
+    )
+    assert (row["texts"], row["before"], row["at_most"]) == (["hi", "hey"], "", 0)

@@ -1,8 +1,9 @@
 """The demo's router: what it says, and that hostile text stays text."""
 
 import numpy as np
+import pandas as pd
 
-from roadworthy.demo import LIMIT, router
+from roadworthy.demo import LIMIT, explainer, router
 
 
 class Fixed:
@@ -40,3 +41,28 @@ def test_empty_and_over_long_messages():
 def test_a_label_cannot_inject_markup():
     _, said = router(0.5, 1.0, Fixed(["<script>", "b"], [0.9, 0.1]))("hi")
     assert "<script>" not in said
+    _, said = router(0.5, 1.0, Fixed(["![x](//elsewhere.example/p.png)", "b"], [0.9, 0.1]))("hi")
+    assert "![x](" not in said
+
+
+class Words(Fixed):
+    """Refund if the word is there; two-dimensional vectors to match."""
+
+    def vectors(self, texts):
+        return np.array([[1.0, 0.0] if "refund" in text else [0.0, 1.0] for text in texts])
+
+    def head(self, vectors):
+        return vectors
+
+    def predict_proba(self, texts):
+        return np.array([[0.9, 0.1] if "refund" in text else [0.3, 0.7] for text in texts])
+
+
+def test_the_page_says_which_words_and_which_messages_speak_for_the_label():
+    rows = pd.DataFrame({"text": ["<b>money</b>", "parcel"], "label": ["refund", "track"]})
+    why = explainer(Words(["refund", "track"], [0, 0]), rows, np.eye(2))
+    words, near = why("please refund me")
+    assert [word for word, _ in words] == ["please ", "refund ", "me"]
+    assert max(words, key=lambda one: one[1]) == ("refund ", 1.0)
+    assert near[0] == ["<b>money</b>", "refund", "1.00"]
+    assert why("  ") == ([], [])

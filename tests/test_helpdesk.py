@@ -272,6 +272,9 @@ def test_the_card_counts_right():
     stated = re.findall(r"^\| `([\w.]+/?)` \| ([\d,]+) \|", (HOME / "README.md").read_text(), re.M)
     counted = {name: len(frame) for name, frame in FRAMES.items()}
     counted["articles/"] = len(list((HOME / "articles").glob("*.md")))
+    counted["synthetic.csv"] = len(pd.read_csv(HOME / "synthetic.csv"))
+    for name in ("behaviour.yaml", "labelling_functions.yaml"):
+        counted[name] = len(yaml.safe_load((HOME / name).read_text()))
     assert {name: int(number.replace(",", "")) for name, number in stated} == counted
 
 
@@ -301,3 +304,13 @@ def test_synthetic_rows_and_rules_are_about_the_intents():
     rules = yaml.safe_load((HOME / "labelling_functions.yaml").read_text())
     assert {rule["label"] for rule in rules} == intents
     assert len({rule["name"] for rule in rules}) == len(rules) == 76
+
+
+def test_behavioural_tests_are_about_the_intents():
+    tests = yaml.safe_load((HOME / "behaviour.yaml").read_text())
+    intents = set(MESSAGES["gold_label"]) - {"out_of_scope"}
+    assert {test["label"] for test in tests if test["kind"] == "minimum"} == intents
+    assert {test["kind"] for test in tests} == {"invariance", "direction", "minimum"}
+    texts = [text for test in tests for text in test.get("texts", [])]
+    assert len(set(texts)) == len(texts) == 4 * len(intents)
+    assert not {text.lower() for text in texts} & set(MESSAGES["text"].str.lower())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,8 +13,8 @@ import pytest
 from roadworthy import noise_benchmark as benchmark
 from roadworthy.config import compose, parse
 from roadworthy.corruption import KINDS, corrupt
-from roadworthy.detectors import Views
 from roadworthy.noise_table import recovery, shortfall_left, spread, table
+from roadworthy.views import Views
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def test_the_table_shows_every_kind_of_cell(cell, material, settings):
     natural = benchmark.measure(material, material.y, settings, 0, False)
     rows = [cell | {"kind": "pair", "rate": 0.2, "draw": n} for n in range(3)]
     rows += [natural | {"kind": "natural", "rate": 0.0, "draw": n} for n in range(3)]
-    text = table(rows, settings)
+    text = table(rows, settings, ["data=banking77"])
     assert text.count("| pair | 20 % | 3 |") == 3
     assert "| posterior_last |" in text
     assert "| drop | " in text
@@ -81,9 +82,13 @@ def test_a_run_goes_on_where_it_was(project: Path, settings, monkeypatch, cell):
     monkeypatch.setattr(benchmark, "measure", lambda *_: measured.append(1) or cell)
     said = benchmark.run([], [0.2], 1, [])
     assert len(measured) == len(KINDS) + 1
-    folder = next((project / "scratch" / "noise_benchmark").iterdir())
+    folder = benchmark.folder_of(settings)
     (folder / "pair-0.2-0.json").rename(folder / "pair-0.2-0.draft")
     assert benchmark.run([], [0.2], 1, []) == said
     assert len(measured) == len(KINDS) + 2
     assert json.loads((folder / "pair-0.2-0.json").read_text())["kind"] == "pair"
     assert (project / "reports" / "tables" / "noise_benchmark.md").exists()
+    benchmark.run([], [0.2], 1, [0.2])  # with the fine-tuned network: other cells
+    assert len(measured) == 2 * len(KINDS) + 2
+    other = replace(settings, data=replace(settings.data, sample=10))
+    assert benchmark.folder_of(other) != folder

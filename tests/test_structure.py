@@ -47,6 +47,7 @@ EDGES = {
     "__main__",
     "code",
     "demo",
+    "export",
     "html",
     "noise_benchmark",
     "noise_table",

@@ -59,5 +59,5 @@ def test_rows_with_wrong_labels_are_kept_out(rows):
 def test_near_copies_of_real_messages_teach_nothing_and_none_opens_no_gate(rows):
     y = np.repeat([0, 1, 2], 60)
     gate = judge(rows, offered(y, near=True), drawn(np.random.default_rng(5), y))
-    assert (gate.near_real, gate.change, gate.admitted) == (180, 0, False)
+    assert (gate.near_real, gate.held_out, gate.admitted) == (180, 0, False)
     assert not judge(rows, offered(y[:0]), np.zeros((0, 20))).admitted

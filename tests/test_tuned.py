@@ -25,6 +25,7 @@ def rows() -> Rows:
     return Rows(frame, frame, np.zeros(16, dtype=bool), ["a", "b"], {"train": X}, {}, {"train": y})
 
 
+@pytest.mark.slow
 def test_a_wrong_label_has_a_high_loss_and_the_seed_decides(rows):
     ask = tuned.detector(rows, Tuned(folds=2, recipe=RECIPE), ENCODER, 0)
     assert ask is not None

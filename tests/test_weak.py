@@ -101,3 +101,12 @@ def test_labels_by_rules_are_held_against_those_on_file_and_the_truth():
     silent = weak.compare(rules, spoken & False, rows, pd.Series([None] * len(truth)), 10.0)
     assert silent["validation"].isna().all()
     assert (silent["covered"] == 0).all()
+
+
+def test_without_rules_the_tables_are_empty_and_nothing_breaks():
+    none, texts = RULES.head(0), pd.Series(["one", "two"])
+    spoken = weak.fires(none, texts)
+    assert weak.summary(none, spoken, pd.Series([None, None])).empty
+    rows = sample_rows(np.array([0, 1]))
+    table = weak.compare(none, spoken, rows, pd.Series([None, None]), 10.0)
+    assert (table["covered"] == 0).all()

@@ -75,6 +75,8 @@ def parser() -> argparse.ArgumentParser:
     scaling = commands.add_parser("scaling", help="time the audit on more and more rows")
     scaling.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     scaling.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    export = commands.add_parser("export", help="the fine-tuned model as ONNX, fp32 and int8")
+    export.add_argument("--time", help=argparse.SUPPRESS)
     commands.add_parser("readiness", help="print the verdict; exit code 0 go, 1 no-go or unknown")
     commands.add_parser("croissant", help="describe the data set for catalogues, from its contract")
     commands.add_parser("report", help="HTML of the executed notebooks, in reports/html/")
@@ -109,6 +111,8 @@ def dispatch(options: argparse.Namespace) -> int:
             return _said(module.run(options.overrides, *own))
         case "scaling":
             return _said(module.measured(options.one) if options.one else module.run(options.rows))
+        case "export":
+            return _said(module.timed(options.time) if options.time else module.run())
         case "demo":
             module.serve(options.port)
             return 0

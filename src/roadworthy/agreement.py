@@ -30,7 +30,8 @@ def everyone(
     if filed is not None:
         own["annotator"] = own["id"].map(filed)
     parts = [own, votes] if votes is not None else [own]
-    return pd.concat(parts, ignore_index=True)[["id", "annotator", "label"]].astype(str)
+    every = pd.concat(parts, ignore_index=True)[["id", "annotator", "label"]].astype(str)
+    return every.drop_duplicates(["id", "annotator"], keep="last", ignore_index=True)
 
 
 def alpha(table: NDArray[np.int64]) -> float:
@@ -136,7 +137,7 @@ def measure(
     table = counts(votes)
     several = table[table.sum(axis=1) > 1].to_numpy()
     low, high = alpha_interval(several, 200, seed)
-    agreed = consensus(votes)
+    agreed = consensus(votes[votes["id"].isin(table.index[table.sum(axis=1) > 1])])
     known = agreed.index.intersection(verified.index) if verified is not None else agreed.index[:0]
     right = float((agreed[known] == verified[known]).mean()) if verified is not None else nan
     unanimous = float((several.max(axis=1) == several.sum(axis=1)).mean())

@@ -158,6 +158,8 @@ class OutOfScope:
     """Share of out-of-scope rows below the threshold."""
     kept: float
     """Share of in-scope rows at or above it."""
+    fpr95: float
+    """Share of out-of-scope rows that pass where 95 % of the in-scope rows do."""
     n: int
 
 
@@ -174,5 +176,6 @@ def out_of_scope(validation: Floats, inside: Floats, outside: Floats) -> OutOfSc
         auroc=float(roc_auc_score(known, np.concatenate([inside, outside]))),
         recall=float((outside < threshold).mean()),
         kept=float((inside >= threshold).mean()),
+        fpr95=float((outside >= np.quantile(inside, 1 - KEEP, method="lower")).mean()),
         n=len(outside),
     )

@@ -117,7 +117,7 @@ def data_card(data: Tree, audit: Tree, clean: Tree) -> str:
         "## Label noise",
         facts(clean, NOISE),
         "The estimate rests on a model that disagrees with labels it has not seen; nobody has "
-        "read the rows again. Test labels are never changed: their noise is every score's ceiling.",
+        "read the rows again. Test labels are never changed.",
         "## Limits",
         [
             "- Of intents, channels and varieties of language that the data does not hold, the "

@@ -13,7 +13,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from roadworthy.doubt import DOUBT
 from roadworthy.intervals import difference, resampled
 from roadworthy.models.probe import fit_probe
 from roadworthy.noise import CONFIDENCE, Noise
@@ -40,7 +39,7 @@ class Arm:
     """Validation accuracy minus that of arm ``none``."""
     gain_low: float
     gain_high: float
-    """95 % interval of the gain, paired bootstrap over validation rows."""
+    """Interval of the gain, paired bootstrap over validation rows: 95 % for all arms together."""
     test_accuracy: float
 
 
@@ -94,7 +93,7 @@ def compare(
             for split in ("validation", "test")
         )
         reference = right if reference is None else reference
-        gain = difference(right, reference, draws, CONFIDENCE)
+        gain = difference(right, reference, draws, 1 - (1 - CONFIDENCE) / (len(ARMS) - 1))
         arms.append(
             Arm(
                 name=name,
@@ -134,9 +133,9 @@ def effect_of_review(rows: Rows, settings: Clean, seed: int) -> dict[str, float]
 
 
 def choose(arms: list[Arm]) -> Arm:
-    """The arm with the highest gain on validation whose interval excludes zero.
+    """The arm with the highest gain on validation whose interval excludes zero, else ``none``.
 
-    Otherwise ``none``.
+    The best of several is chosen, so the intervals allow for their number (Bonferroni).
     """
     surely_better = [arm for arm in arms if arm.gain_low > 0]
     return max(surely_better, key=lambda arm: arm.gain, default=arms[0])
@@ -148,15 +147,18 @@ def decisions(
     labels: list[str],
     arm: str,
     filed: pd.DataFrame | None = None,
+    looked: NDArray[np.bool_] | None = None,
 ) -> pd.DataFrame:
     """Every training row with what was done to it and why.
 
     ``id, text, label, original, action, weight, reason``.
 
     ``train`` has ``id, text, label``, with people's decisions applied, if any; ``filed`` the same
-    rows before that. The new label stands in ``label``, the filed one in ``original``.
+    rows before that, ``looked`` which of them people have looked at. The new label stands in
+    ``label``, the filed one in ``original``.
     """
     filed = train if filed is None else filed
+    looked = np.zeros(len(train), dtype=bool) if looked is None else looked
     index = {label: number for number, label in enumerate(labels)}
     y = np.asarray(train["label"].map(index), dtype=np.int64)
     treated, weights = treat(y, issues, arm)
@@ -164,7 +166,7 @@ def decisions(
     original = filed["label"].to_numpy()
     changed = [weights == 0, names[treated] != original, weights < 0.5]
     action = np.select(changed, ["drop", "relabel", "weight"], "keep")
-    by_people = (train["label"] != filed["label"]).to_numpy()
+    by_people = (train["label"] != filed["label"]).to_numpy() | looked
     suggested, score = names[issues["suggested"]], issues["label_score"]
     reasons = [
         f"doubted: the models prefer {guess} ({sure:.2f}), label score {value:.2f}" if flag else ""
@@ -193,20 +195,20 @@ def decisions(
 def review_queue(
     train: pd.DataFrame, issues: pd.DataFrame, labels: list[str], rows: int
 ) -> pd.DataFrame:
-    """The rows most worth a person's look, worst label score first.
+    """The rows most worth a person's look, first those whose label it is most likely to correct.
 
-    Those that are flagged, or whose score says that another label is likelier.
+    A look is worth the wrong label that it finds, so rows come by the chosen score; ``value`` is
+    the probability that the label is wrong, as the models see it.
     """
-    names = np.asarray(labels, dtype=object)
+    names, issues = np.asarray(labels, dtype=object), issues.reset_index(drop=True)
     queue = train[["id", "text", "label"]].reset_index(drop=True)
     queue["suggested"] = names[issues["suggested"]]
     queue["confidence"] = issues["confidence"].round(4)
     queue["label_score"] = issues["label_score"].round(4)
+    queue["value"] = (1 - issues["right"]).round(4)
     queue["flagged"] = issues["is_label_issue"]
-    disagree = queue[queue["flagged"] | (queue["label_score"] < DOUBT)]
-    return disagree.sort_values(
-        ["flagged", "label_score"], ascending=[False, True], kind="stable"
-    ).head(rows)
+    order = np.lexsort((issues["right"], issues["label_score"]))
+    return queue.iloc[order[:rows]]
 
 
 def with_made(treated: pd.DataFrame, made: pd.DataFrame) -> pd.DataFrame:
@@ -234,6 +236,6 @@ def record(
         "chosen": chosen.name,
         "gain": chosen.gain,
         "arms": {arm.name: asdict(arm) for arm in arms},
-        "test_noise": asdict(test_noise) | {"ceiling": test_noise.ceiling},
+        "test_noise": asdict(test_noise),
         "against_gold": against_gold,
     }

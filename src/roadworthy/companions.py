@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -60,10 +61,12 @@ def decisions(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
     if frame is None:
         return pd.DataFrame(columns=["id", "label"], dtype="str")
     scope = messages.loc[messages["in_scope"], "label"]
-    known = {"id": set(messages["id"]), "label": set(scope)}
-    for name, values in known.items():
-        for value in frame.loc[~frame[name].isin(values), name]:
-            raise UserError(f"{data.decisions}: no message in scope has the {name} {value!r}")
+    if data.sample:  # decisions about messages that were not drawn, or their classes
+        frame = frame[frame["id"].isin(messages["id"]) & frame["label"].isin(scope)]
+    for value in frame.loc[~frame["id"].isin(messages["id"]), "id"]:
+        raise UserError(f"{data.decisions}: no message has the id {value!r}")
+    for value in frame.loc[~frame["label"].isin(scope), "label"]:
+        raise UserError(f"{data.decisions}: no message in scope has the label {value!r}")
     for value in frame.loc[frame["id"].duplicated(), "id"]:
         raise UserError(
             f"{data.decisions}: the id {value!r} occurs twice: keep one decision a row."
@@ -85,6 +88,8 @@ def synthetic(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
     for value in frame.loc[frame["text"].str.strip() == "", "id"]:
         raise UserError(f"{data.synthetic}: row {value!r} has no text: fill it in or remove it")
     known = set(messages.loc[messages["in_scope"], "label"])
+    if data.sample:
+        frame = frame[frame["label"].isin(known)]
     for value in frame.loc[~frame["label"].isin(known), "label"]:
         raise UserError(f"{data.synthetic}: no message in scope has the label {value!r}")
     return frame
@@ -97,22 +102,18 @@ def labelling(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
         UserError: not such a list, a name twice, an unknown label, or no regular expression.
     """
     columns = ["name", "label", "pattern", "unless"]
-    if data.labelling is None:
-        return pd.DataFrame(columns=columns, dtype="str")
-    where, file = data.labelling, File(path=data.labelling)
-    try:
-        entries = yaml.safe_load(decode(locate(file, data), where))
-        rules = [{name: str(entry.get(name, "")) for name in columns} for entry in entries]
-        extra = [sorted(set(entry) - {*columns}) for entry in entries]
-    except (yaml.YAMLError, AttributeError, TypeError) as error:
-        raise UserError(f"{where}: not a list of name, label, pattern ({error})") from error
-    known = set(messages.loc[messages["in_scope"], "label"])
+    entries = _entries(data, data.labelling, columns)
+    rules = [
+        {name: "" if entry.get(name) is None else str(entry[name]) for name in columns}
+        for entry in entries
+    ]
+    known, names = set(messages.loc[messages["in_scope"], "label"]), set[str]()
+    rules = [rule for rule in rules if not data.sample or rule["label"] in known]
     for number, rule in enumerate(rules):
-        names = {one["name"] for one in rules[:number]}
-        problem = f"unknown key {extra[number][0]!r}" if extra[number] else ""
-        problem = problem or _rule_problem(rule, known, names)
-        if problem:
-            raise UserError(f"{where}, entry {number + 1} ({rule['name'] or 'no name'}): {problem}")
+        if problem := _rule_problem(rule, known, names):
+            where = f"{data.labelling}, entry {number + 1} ({rule['name'] or 'no name'})"
+            raise UserError(f"{where}: {problem}")
+        names.add(rule["name"])
     return pd.DataFrame(rules, columns=columns, dtype="str")
 
 
@@ -132,9 +133,82 @@ def _rule_problem(rule: dict[str, str], known: set[str], names: set[str]) -> str
     return ""
 
 
-def for_cleaning(data: Data, messages: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """What people decided and the rules they wrote, by name: ``decisions, labelling``."""
-    return {"decisions": decisions(data, messages), "labelling": labelling(data, messages)}
+def behaviour(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
+    """Read the behavioural tests, one a row; no row where the data brings none.
+
+    ``name, kind, change, before, after, label, texts, at_most``; blank where there is no such key.
+
+    Raises:
+        UserError: not such a list, a name twice, an unknown kind, change or label, or no case.
+    """
+    columns = ["name", "kind", "change", "before", "after", "label", "texts", "at_most"]
+    entries = _entries(data, data.behaviour, columns)
+    known, names = set(messages.loc[messages["in_scope"], "label"]), set[str]()
+    if data.sample:
+        entries = [entry for entry in entries if entry.get("label", "") in {*known, ""}]
+    for number, entry in enumerate(entries):
+        if problem := _test_problem(entry, known, names):
+            where = f"{data.behaviour}, entry {number + 1} ({entry.get('name')})"
+            raise UserError(f"{where}: {problem}")
+        names.add(str(entry["name"]))
+    blank: dict[str, Any] = dict.fromkeys(columns, "") | {"texts": []}
+    return pd.DataFrame([blank | entry for entry in entries], columns=columns)
+
+
+def _test_problem(entry: dict[str, Any], known: set[str], names: set[str]) -> str:
+    """What is wrong with a behavioural test; empty if nothing is."""
+    needs = {
+        "invariance": entry.get("change") or entry.get("before") or entry.get("after"),
+        "direction": entry.get("before") or entry.get("after"),
+        "minimum": entry.get("texts"),
+    }
+    kind, limit = entry.get("kind"), entry.get("at_most")
+    if not entry.get("name") or entry["name"] in names:
+        return "it needs a name of its own"
+    if kind not in needs:
+        return f"kind {kind!r} is not one of {', '.join(needs)}"
+    if not needs[kind]:
+        return "it says neither what to change nor what to try"
+    for key in ("name", "change", "before", "after", "label"):
+        if key in entry and not isinstance(entry[key], str):
+            return f"{key} = {entry[key]!r} is no text: put it in quotes"
+    texts = entry.get("texts", [])
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        return "texts are no list of texts"
+    if entry.get("change") not in (None, "typo", "lower", "upper", "no_punctuation"):
+        return f"change {entry['change']!r} is not one of typo, lower, upper, no_punctuation"
+    if kind != "invariance" and entry.get("label") not in known:
+        return f"no message in scope has the label {entry.get('label')!r}"
+    if not isinstance(limit, int | float) or not 0 <= limit <= 1:
+        return f"at_most = {limit!r} is no share between 0 and 1"
+    return ""
+
+
+def _entries(data: Data, where: str | None, keys: list[str]) -> list[dict[str, Any]]:
+    """The entries of a YAML list of mappings that know no other keys; none without a file."""
+    if where is None:
+        return []
+    try:
+        entries = yaml.safe_load(decode(locate(File(path=where), data), where))
+        unknown = [(n, sorted(set(entry) - set(keys))) for n, entry in enumerate(entries, start=1)]
+        entries = [dict(entry) for entry in entries]
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+        raise UserError(f"{where}: not a list of {', '.join(keys)} ({error})") from error
+    for number, extra in unknown:
+        if extra:
+            raise UserError(f"{where}, entry {number}: unknown key {extra[0]!r}")
+    return entries
+
+
+def people(data: Data) -> tuple[pd.Series | None, pd.Series | None, pd.DataFrame | None]:
+    """Verified labels, who filed the labels on file, and several people's labels; None: none."""
+    return gold(data), annotators(data), votes(data)
+
+
+def for_later(data: Data, messages: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """What people wrote for the later stages, by name: ``decisions, labelling, behaviour``."""
+    readers = {"decisions": decisions, "labelling": labelling, "behaviour": behaviour}
+    return {name: read(data, messages) for name, read in readers.items()}
 
 
 def planted(data: Data) -> pd.DataFrame | None:

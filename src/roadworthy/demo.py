@@ -6,14 +6,15 @@ nothing but what is decided in its second tab, see ``review_page``.
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
-from roadworthy import review, review_page, store
+from roadworthy import embeddings, explain, markdown, review, review_page, store
 from roadworthy.calibration import log_tempered
 from roadworthy.config import recorded
 from roadworthy.errors import UserError
@@ -52,10 +53,39 @@ def router(
             if threshold is None
             else f"threshold {threshold:.2f}"
         )
-        name, confidence = html.escape(best), probabilities[order[0]]
+        name, confidence = markdown.text(best), probabilities[order[0]]
         return scores, f"**{name}**: {action} (confidence {confidence:.2f}, {limit})."
 
     return route
+
+
+def explainer(
+    model: Any,  # noqa: ANN401
+    rows: pd.DataFrame,
+    vectors: NDArray[np.float32],
+) -> Callable[[str], tuple[list[tuple[str, float]], list[list[str]]]]:
+    """A function from a message to what speaks for its label: words with scores, neighbours.
+
+    Args:
+        model: with ``vectors``, ``head`` and ``predict_proba``.
+        rows: training messages, ``text, label``.
+        vectors: theirs.
+
+    """
+
+    def why(message: str) -> tuple[list[tuple[str, float]], list[list[str]]]:
+        text = (message or "").strip()[:LIMIT]
+        if not text:
+            return [], []
+        vector = model.vectors([text])
+        label = int(model.head(vector).argmax())
+        words = explain.attributions(text, model.predict_proba, label)
+        largest = max((abs(score) for _, score in words), default=0.0) or 1.0
+        near = explain.nearest(vector[0], vectors, rows)
+        lines = near.assign(cosine=near["cosine"].map("{:.2f}".format)).to_numpy().tolist()
+        return [(word, score / largest) for word, score in words], lines
+
+    return why
 
 
 def build() -> Any:  # noqa: ANN401 - gradio's Blocks
@@ -80,7 +110,7 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
         with gr.Tab("Route a message"):
             gr.Markdown(
                 "# Where would this message go?\n"
-                f"The LoRA-tuned model trained on **{html.escape(settings.data.name)}** "
+                f"The LoRA-tuned model trained on **{markdown.text(settings.data.name)}** "
                 f"({len(model.labels)} intents). Readiness verdict: **{verdict}**. "
                 "What you type stays on this machine."
             )
@@ -88,6 +118,15 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
             button = gr.Button("Route", variant="primary")
             decision = gr.Markdown()
             scores = gr.Label(label="Intent and calibrated probability", num_top_classes=5)
+            words = gr.HighlightedText(
+                label="Words that speak for the label, and against it (one left out at a time)"
+            )
+            near = gr.Dataframe(
+                headers=["nearest training messages", "label", "cosine"],
+                datatype="str",
+                interactive=False,
+                wrap=True,
+            )
             gr.Examples(
                 [[text] for text in examples],
                 inputs=message,
@@ -100,6 +139,11 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
                 inputs=message,
                 outputs=[scores, decision],
                 api_name="route",
+            ).then(
+                explainer(model, *embeddings.read_tuned()),
+                inputs=message,
+                outputs=[words, near],
+                api_name="why",
             )
         with gr.Tab("Review doubted labels"):
             review_page.add(page, settings.data, review.labels(messages))
@@ -108,17 +152,23 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
 
 def serve(port: int) -> None:
     """Serve the page on this machine only, until interrupted."""
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
     page = build()
+    # The page writes decisions: a foreign site that resolves to this machine must not reach it.
+    guard = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
     try:
         page.launch(
             server_name="127.0.0.1",
             server_port=port,
             share=False,
             run_history=False,
+            app_kwargs={"middleware": [guard]},
             footer_links=[],
             quiet=False,
         )
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         raise UserError(
             f"the demo cannot start on port {port} ({error}): choose another with --port"
         ) from error

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from roadworthy.config import root
@@ -53,3 +56,26 @@ def publish(stage: str) -> None:
             old.replace(retired)
         new.replace(old)
     shutil.rmtree(draft)
+    shutil.rmtree(root() / "scratch" / "checkpoints" / stage, ignore_errors=True)
+
+
+@contextmanager
+def checkpoints(stage: str, key: str) -> Iterator[Path | None]:
+    """A folder for what a killed training goes on from; it goes once the stage is published.
+
+    ``key`` tells this training from every other one: folders of others are removed. None while
+    another process trains here.
+    """
+    above = root() / "scratch" / "checkpoints" / stage
+    above.mkdir(parents=True, exist_ok=True)
+    with (above / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield None
+            return
+        for other in above.iterdir():
+            if other.is_dir() and other.name != key:
+                shutil.rmtree(other)
+        (above / key).mkdir(exist_ok=True)
+        yield above / key

@@ -2,7 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from roadworthy import drafts
+from roadworthy.data import sha256
+from roadworthy.models.architecture import Labelled
+from roadworthy.settings import Encoder, Finetune
 from roadworthy.training import Trained
+
+
+def key(
+    train: Labelled, validation: Labelled, settings: Finetune, encoder: Encoder, seed: int
+) -> str:
+    """What tells one training from every other: rows in order, recipe, encoder, seed, code."""
+    recipe = replace(settings, checkpoint_steps=1, behaviour_rows=1)  # of no influence
+    parts = [repr((recipe, encoder, seed, torch.__version__))]
+    for part in (train, validation):
+        rows = zip(part.texts, part.y.tolist(), part.weights.tolist(), strict=True)
+        parts += [*map(repr, rows), "end"]
+    source = Path(__file__).parent
+    names = ("training.py", "recipe.py", "tokens.py", "models/lora.py", "models/network.py")
+    parts += [sha256(source / name) for name in names]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def resumable(
+    train: Labelled, validation: Labelled, settings: Finetune, encoder: Encoder, seed: int
+) -> Iterator[Path | None]:
+    """The folder of this training's checkpoints, see ``drafts.checkpoints``."""
+    with drafts.checkpoints("finetune", key(train, validation, settings, encoder, seed)) as folder:
+        yield folder
 
 
 def counts(trained: Trained) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 Tree = dict[str, Any]
@@ -58,3 +58,9 @@ def rows(header: Iterable[str], lines: Iterable[Iterable[str]]) -> list[str]:
 def facts(tree: Tree, wanted: dict[str, str]) -> list[str]:
     """List dotted paths as "- **name**: value" lines."""
     return [f"- **{name}**: {text(find(tree, path))}" for name, path in wanted.items()]
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; cells are written as they are."""
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"

@@ -30,18 +30,17 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Noise:
-    """Estimated share of wrong labels among ``rows``, with a 95 % Wilson interval."""
+    """Share of ``rows`` whose label a model doubts, with a 95 % Wilson interval.
+
+    An estimate of the wrong labels that leans high: what a weak model confuses it doubts, too. The
+    interval covers the draw of rows, not the model's errors.
+    """
 
     rows: int
     flagged: int
     estimate: float
     low: float
     high: float
-
-    @property
-    def ceiling(self) -> float:
-        """The accuracy that a perfect model would be given credit for."""
-        return 1 - self.estimate
 
 
 def folds(y: Integers, groups: Integers, number: int, seed: int) -> list[tuple[Integers, Integers]]:

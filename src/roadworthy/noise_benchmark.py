@@ -26,7 +26,7 @@ from roadworthy.clean import ARMS, treat
 from roadworthy.config import compose, parse, root
 from roadworthy.corruption import KINDS, corrupt
 from roadworthy.data import id_hash, locate, sha256
-from roadworthy.detectors import STOCK, Found, Views, detect, joint, stock
+from roadworthy.detectors import STOCK, Found, detect, stock
 from roadworthy.doubt import given, margin
 from roadworthy.errors import UserError
 from roadworthy.models.encoder import SentenceEncoder
@@ -34,6 +34,7 @@ from roadworthy.models.probe import fit_probe
 from roadworthy.noise import Flags, Floats, Integers, out_of_fold
 from roadworthy.noise_table import table
 from roadworthy.settings import Settings
+from roadworthy.views import Views, joint
 
 BUDGET = 0.1
 """Share of the rows that people look at, for recall at a review budget."""
@@ -171,32 +172,40 @@ def _material(settings: Settings, folder: Path) -> Material:
     return Material(views, texts, y[train], vectors[test], y[test], fair)
 
 
+def folder_of(settings: Settings) -> Path:
+    """Where the cells of these settings lie: others are another experiment, never mixed."""
+    hashes = [sha256(locate(file, settings.data)) for file in settings.data.files]
+    audit = settings.audit
+    rule = (audit.jaccard, audit.shingle, audit.permutations, audit.max_breaches)
+    parts = (settings.data, settings.clean, settings.encoder, rule, settings.seed)
+    key = id_hash([*map(repr, parts), *hashes])[:8]
+    return root() / "scratch" / "noise_benchmark" / f"{settings.data.name}-{key}"
+
+
 def run(overrides: list[str], rates: list[float], draws: int, tuned_rates: list[float]) -> str:
     """Measure every cell that is not there yet, and write the table."""
     settings = parse(compose(overrides))
-    # Other settings or files are another experiment: their cells are not mixed.
-    hashes = [sha256(locate(file, settings.data)) for file in settings.data.files]
-    key = id_hash([str(settings.clean), str(settings.encoder), str(settings.seed), *hashes])[:8]
-    folder = root() / "scratch" / "noise_benchmark" / f"{settings.data.name}-{key}"
+    folder = folder_of(settings)
     folder.mkdir(parents=True, exist_ok=True)
     material = _material(settings, folder)
     cells = [(kind, rate, draw) for draw in range(draws) for rate in rates for kind in KINDS]
     cells += [(NATURAL, 0.0, draw) for draw in range(draws)]
     for kind, rate, draw in tqdm(cells, desc="noise benchmark", unit="cell"):
-        path = folder / f"{kind}-{rate:g}-{draw}.json"
+        with_tuned = rate in tuned_rates
+        path = folder / f"{kind}-{rate:g}-{draw}{'-tuned' if with_tuned else ''}.json"
         if path.exists():
             continue
-        noisy = (
-            material.y if kind == NATURAL else corrupt(material.y, material.fair, kind, rate, draw)
-        )
+        noisy = material.y
+        if kind != NATURAL:
+            noisy = corrupt(material.y, material.fair, kind, rate, draw)
         result = {"kind": kind, "rate": rate, "draw": draw}
-        result |= measure(material, noisy, settings, settings.seed + draw, rate in tuned_rates)
+        result |= measure(material, noisy, settings, settings.seed + draw, with_tuned)
         draft = path.with_suffix(".draft")
         draft.write_text(json.dumps(result, indent=1), encoding="utf-8")
         draft.replace(path)
     results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     target = root() / "reports" / "tables" / "noise_benchmark.md"
     draft = target.with_suffix(".draft")
-    draft.write_text(table(results, settings), encoding="utf-8")
+    draft.write_text(table(results, settings, overrides), encoding="utf-8")
     draft.replace(target)
     return f"{target.relative_to(root())} written from {len(results)} cells"

@@ -10,6 +10,7 @@ from scipy.stats import t
 
 from roadworthy.clean import ARMS
 from roadworthy.corruption import KINDS
+from roadworthy.markdown import table as table_of
 from roadworthy.settings import Settings
 
 Cell = dict[str, Any]
@@ -18,7 +19,7 @@ LEAST_GAP = 0.01
 
 
 def spread(values: Iterable[float | None], digits: int = 3) -> str:
-    """Mean and half width of Student's 95 % interval; a dash where a draw has no value."""
+    """Mean and half width of Student's 95 % interval over the draws that have a value."""
     known = [value for value in values if value is not None]
     if not known:
         return "–"
@@ -49,17 +50,13 @@ def _chosen(name: str) -> Callable[[Cell], float]:
     return lambda cell: float(cell["ranking"][cell["chosen"]][name])
 
 
-def _markdown(head: list[str], lines: list[list[str]]) -> str:
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
-
-
 def _groups(cells: list[Cell]) -> list[tuple[list[str], list[Cell]]]:
-    """Cells by rate and kind: the first columns and the cells."""
-    keys = sorted({(cell["rate"], KINDS.index(cell["kind"])) for cell in cells})
+    """Cells by rate, kind, and whether the fine-tuned network took part: first columns, cells."""
+    keys = sorted({(cell["rate"], KINDS.index(cell["kind"]), cell["tuned"]) for cell in cells})
     out = []
-    for rate, number in keys:
-        same = [cell for cell in cells if (cell["rate"], cell["kind"]) == (rate, KINDS[number])]
+    for rate, number, tuned in keys:
+        group = (rate, KINDS[number], tuned)
+        same = [cell for cell in cells if (cell["rate"], cell["kind"], cell["tuned"]) == group]
         out.append(([KINDS[number], f"{100 * rate:g} %", str(len(same))], same))
     return out
 
@@ -83,7 +80,7 @@ def _finding(cells: list[Cell]) -> str:
         ]
         for first, same in _groups(cells)
     ]
-    return _markdown(head, lines)
+    return table_of(head, lines)
 
 
 def _flags(cells: list[Cell]) -> str:
@@ -105,7 +102,7 @@ def _flags(cells: list[Cell]) -> str:
         ]
         at = spread(cell["chosen_precision_at_stock_flags"] for cell in same)
         lines.append([*first, *hits, at])
-    return _markdown(head, lines)
+    return table_of(head, lines)
 
 
 def _recovering(cells: list[Cell]) -> str:
@@ -119,7 +116,7 @@ def _recovering(cells: list[Cell]) -> str:
             for name in ("none", *arms, "oracle")
         ]
         lines.append([*first, *means, *(spread((recovery(c, a) for c in same), 0) for a in arms)])
-    return _markdown(head, lines)
+    return table_of(head, lines)
 
 
 def _detectors(cells: list[Cell]) -> str:
@@ -132,7 +129,7 @@ def _detectors(cells: list[Cell]) -> str:
         + [spread(c["ranking"][name]["average_precision"] for c in same) for _, same in groups]
         for name in names
     ]
-    return _markdown(["score", *(f"{first[0]}, {first[1]}" for first, _ in groups)], lines)
+    return table_of(["score", *(f"{first[0]}, {first[1]}" for first, _ in groups)], lines)
 
 
 def _natural(cells: list[Cell]) -> str:
@@ -141,18 +138,19 @@ def _natural(cells: list[Cell]) -> str:
         for arm in ARMS
         if arm != "none"
     ]
-    return _markdown(["arm", "points of test accuracy against doing nothing"], lines)
+    return table_of(["arm", "points of test accuracy against doing nothing"], lines)
 
 
-def table(results: list[Cell], settings: Settings) -> str:
+def table(results: list[Cell], settings: Settings, overrides: list[str]) -> str:
     """All cells as a Markdown page."""
     cells = [cell for cell in results if cell["kind"] in KINDS]
     natural = [cell for cell in results if cell["kind"] not in KINDS]
     clean, data = settings.clean, settings.data
     return f"""# Wrong labels, injected and found: {data.title or data.name}
 
-Made by `python -m roadworthy noise_benchmark data={data.name}`: {clean.folds} folds,
-{clean.rounds} round(s), seed {settings.seed}. Mean over draws ± half of Student's 95 % interval.
+Made by `python -m roadworthy noise_benchmark {" ".join(overrides)}`,
+rates and draws as in the tables: {clean.folds} folds, {clean.rounds} round(s), seed
+{settings.seed}. Mean over draws ± half of Student's 95 % interval.
 One detector for every kind of noise: which of its scores ranks the rows is chosen on injected
 errors, without knowing the kind; test rows only judge. The fine-tuned network takes part where it
 says so, with {clean.tuned.folds} folds and {clean.tuned.recipe.max_epochs} epochs. `confusion` and

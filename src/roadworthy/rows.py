@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from roadworthy.detectors import Views, joint
 from roadworthy.errors import UserError
 from roadworthy.noise import Flags, Integers
+from roadworthy.views import Views, joint
 
 Vectors = NDArray[np.floating]
 

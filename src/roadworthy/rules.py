@@ -10,6 +10,11 @@ from typing import Any
 from roadworthy.errors import UserError
 from roadworthy.settings import Settings
 
+COMPANIONS = (
+    "contract", "annotations", "decisions", "planted", "synthetic", "labelling", "behaviour"
+)  # fmt: skip
+"""Settings of ``data`` that name a file beside the messages."""
+
 
 def check(settings: Settings) -> None:
     """Refuse settings that cannot be run; the message names the key and the value.
@@ -71,7 +76,7 @@ def _files(settings: Settings) -> None:
             raise UserError(
                 f"config: {key}.sha256 = {file.sha256!r}: a file outside data/ needs its SHA-256"
             )
-    for name in ("contract", "annotations", "decisions", "planted"):
+    for name in COMPANIONS:
         path = getattr(settings.data, name)
         if path is not None and (Path(path).parts[:1] != ("data",) or ".." in Path(path).parts):
             raise UserError(

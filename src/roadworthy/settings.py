@@ -92,6 +92,9 @@ class Data:
     labelling: str | None = None
     """YAML below data/: labelling functions, a list of ``name, label, pattern`` and, if wanted,
     ``unless``; patterns are regular expressions, searched in the text, case ignored."""
+    behaviour: str | None = None
+    """YAML below data/: behavioural tests, see ``behaviour``. Without it, four edits that must not
+    change a decision are tried."""
     planted: str | None = None
     """CSV below data/ with ``id, kind, detail``: defects on record, for scoring the checks only."""
     out_of_scope: str | None = None
@@ -191,6 +194,10 @@ class Finetune:
     label_smoothing: float = _bounded(0.1, 0.0, 0.9)
     scale: float = _bounded(20.0, 1.0, 200.0)
     """Logits are scale x cosine(message, class vector)."""
+    behaviour_rows: int = _bounded(150, 1, 1_000_000)
+    """Test messages that each behavioural test changes."""
+    checkpoint_steps: int = _bounded(50, 1, 1_000_000)
+    """Steps between checkpoints: what a killed training loses at most."""
     precision: str = _one_of("32-true", "32-true", "bf16-mixed", "16-mixed")
     """Explicit, never guessed from the machine."""
 

@@ -14,10 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 
 from roadworthy.config import root
 from roadworthy.data import id_hash
@@ -32,7 +29,8 @@ FROZEN = {"timings": "make timings"}
 """Stages that ``dvc repro`` leaves alone, and the command that runs them."""
 
 
-def _existing(path: str, stage: str) -> Path:
+def existing(path: str, stage: str) -> Path:
+    """The full path of what ``stage`` makes; a UserError names the command if it is not there."""
     full = root() / path
     if not full.exists():
         command = FROZEN.get(stage, f"dvc repro {stage}")
@@ -40,7 +38,8 @@ def _existing(path: str, stage: str) -> Path:
     return full
 
 
-def _new(path: str) -> Path:
+def new(path: str) -> Path:
+    """Where to write what will lie at ``path`` once the stage has finished."""
     full = write_root() / path
     full.parent.mkdir(parents=True, exist_ok=True)
     return full
@@ -61,7 +60,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 def write_json(path: str, content: dict[str, Any]) -> Path:
     """Write a JSON file by renaming; ``path`` is relative to the root."""
-    target = _new(path)
+    target = new(path)
     draft = target.with_name(target.name + ".draft")
     text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
     draft.write_text(text + "\n", encoding="utf-8")
@@ -71,7 +70,7 @@ def write_json(path: str, content: dict[str, Any]) -> Path:
 
 def read_json(path: str, stage: str) -> dict[str, Any]:
     """A JSON file that ``stage`` makes; a UserError if it is missing or damaged."""
-    text = _existing(path, stage).read_bytes()
+    text = existing(path, stage).read_bytes()
     try:
         return {**json.loads(text)}
     except (ValueError, TypeError) as error:
@@ -91,7 +90,7 @@ def read_metrics(stage: str) -> dict[str, Any]:
 
 def write_frame(stage: str, name: str, frame: pd.DataFrame) -> Path:
     """artifacts/<stage>/<name>.parquet."""
-    target = _new(f"artifacts/{stage}/{name}.parquet")
+    target = new(f"artifacts/{stage}/{name}.parquet")
     frame.reset_index(drop=True).to_parquet(target)
     return target
 
@@ -104,7 +103,7 @@ def write_frames(stage: str, frames: dict[str, pd.DataFrame]) -> None:
 
 def read_frame(stage: str, name: str) -> pd.DataFrame:
     """A frame that an earlier stage wrote."""
-    return pd.read_parquet(_existing(f"artifacts/{stage}/{name}.parquet", stage))
+    return pd.read_parquet(existing(f"artifacts/{stage}/{name}.parquet", stage))
 
 
 def read_messages() -> pd.DataFrame:
@@ -141,7 +140,7 @@ def new_folder(stage: str, name: str) -> Path:
 
 def folder(stage: str, name: str) -> Path:
     """A folder that an earlier stage wrote."""
-    return _existing(f"artifacts/{stage}/{name}", stage)
+    return existing(f"artifacts/{stage}/{name}", stage)
 
 
 def read_predictions() -> dict[str, pd.DataFrame]:
@@ -170,7 +169,7 @@ def write_csv(
     Text that a spreadsheet would run as a formula, in the index and header too, is defused with a
     leading apostrophe.
     """
-    target = _new(f"{folder}/{stage}/{name}.csv")
+    target = new(f"{folder}/{stage}/{name}.csv")
     safe = (frame.reset_index() if index else frame).rename(columns=defused)
     for column in safe.columns:
         if not pd.api.types.is_numeric_dtype(safe[column]):
@@ -181,7 +180,7 @@ def write_csv(
 
 def read_csv(stage: str, name: str) -> pd.DataFrame:
     """artifacts/<stage>/<name>.csv as ``write_csv`` left it: all text, formulas still defused."""
-    path = _existing(f"artifacts/{stage}/{name}.csv", stage)
+    path = existing(f"artifacts/{stage}/{name}.csv", stage)
     # The line end is named because a message may hold another one, a bare carriage return.
     return pd.read_csv(path, dtype="str", keep_default_na=False, lineterminator="\n")
 
@@ -205,45 +204,13 @@ def defused(cell: Any) -> Any:  # noqa: ANN401
 
 def write_figure(stage: str, name: str, figure: Figure) -> Path:
     """reports/figures/<stage>/<name>.png, byte-stable on one machine."""
-    target = _new(f"reports/figures/{stage}/{name}.png")
+    target = new(f"reports/figures/{stage}/{name}.png")
     figure.savefig(target, dpi=110, metadata={"Software": None})
     return target
 
 
 def write_text(path: str, text: str) -> Path:
     """A text file for people, relative to the root."""
-    target = _new(path)
+    target = new(path)
     target.write_text(text, encoding="utf-8", newline="\n")
     return target
-
-
-def write_embeddings(
-    vectors: NDArray[np.float32] | None, synthetic: NDArray[np.float32] | None
-) -> None:
-    """artifacts/audit/embeddings.safetensors: a row for each of the messages, and of synthetic.
-
-    None: the audit goes without.
-    """
-    if vectors is not None and synthetic is not None:
-        arrays = {"embeddings": vectors, "synthetic": synthetic}
-        path = _new("artifacts/audit/embeddings.safetensors")
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
-
-
-def read_vectors() -> tuple[list[str], NDArray[np.float32]]:
-    """Texts of messages and synthetic rows, and their sentence vectors, shape (texts, d)."""
-    texts = [*read_messages()["text"], *read_frame("audit", "synthetic")["text"]]
-    return texts, np.vstack([read_embeddings(), read_embeddings("synthetic")])
-
-
-def read_embeddings(name: str = "embeddings") -> NDArray[np.float32]:
-    """Sentence vectors of the audited messages, or of the ``synthetic`` rows; shape (rows, d)."""
-    path = root() / "artifacts/audit/embeddings.safetensors"
-    if not path.exists() and path.parent.exists():
-        raise UserError(
-            "the audit went without sentence vectors, which this stage needs: the data has more "
-            "rows than audit.embed_rows. Raise it (-S +audit.embed_rows=N) and run again."
-        )
-    path = _existing("artifacts/audit/embeddings.safetensors", "audit")
-    vectors: NDArray[np.float32] = load_file(path)[name]
-    return vectors

@@ -1,4 +1,4 @@
-"""The gate for training rows that no customer wrote: they are let in only if they do no harm.
+"""The gate for training rows that no customer wrote: in only if the measured score does not fall.
 
 Synthetic or augmented rows are judged by what a probe scores on real rows that it has not seen,
 with them and without them. They are never judged on: validation and test rows stay real.
@@ -84,6 +84,8 @@ def judge(
     extra = (vectors[~near], numbers(made["label"][~near], rows.labels))
     none = (vectors[:0], extra[1][:0])
     X, y = rows.X["train"], rows.y["train"]
+    if near.all():
+        return Gate(len(near), len(near), 0, *([float("nan")] * 4))
     truth = np.concatenate([y, rows.y["validation"]])
     right: list[Flags] = []
     for more in (none, extra):

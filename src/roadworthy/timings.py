@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from roadworthy import store
+from roadworthy import embeddings, store
 from roadworthy.config import recorded, root
 from roadworthy.models.architecture import Labelled, labelled
 from roadworthy.models.encoder import device
@@ -133,7 +133,7 @@ def training_rate(settings: Settings, rows: Labelled) -> float:
 
     own = replace(settings.finetune, max_epochs=1)
     rows = _first(rows, TRAINING_STEPS * own.batch_size)
-    prototypes = torch.eye(rows.n_classes, store.read_embeddings().shape[1])
+    prototypes = torch.eye(rows.n_classes, embeddings.read().shape[1])
     network, tokenizer = fresh_network(
         settings.encoder, own.lora, prototypes, own.scale, settings.seed
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -14,6 +15,7 @@ from datasets import Dataset
 from torch.utils.data import DataLoader, Sampler
 from tqdm import tqdm
 
+from roadworthy.errors import UserError
 from roadworthy.models.architecture import Labelled
 from roadworthy.models.encoder import by_length
 from roadworthy.models.network import IntentNetwork
@@ -30,22 +32,26 @@ class LengthBuckets(Sampler[list[int]]):
     """
 
     def __init__(self, lengths: list[int], size: int, seed: int) -> None:
-        """``lengths`` in tokens, ``size`` in rows; each epoch draws a new order from the seed."""
-        self.lengths, self.size, self.seed, self.epoch = np.asarray(lengths), size, seed, 0
+        """``lengths`` in tokens, ``size`` in rows; each epoch draws a new order from the seed.
+
+        The next pass is that of ``epoch``, without its first ``skip`` batches.
+        """
+        self.lengths, self.size, self.seed = np.asarray(lengths), size, seed
+        self.epoch = self.skip = 0
 
     def __len__(self) -> int:
         return -(-len(self.lengths) // self.size)
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng([self.seed, self.epoch])
-        self.epoch += 1
+        skip, self.skip, self.epoch = self.skip, 0, self.epoch + 1
         order, chunk = rng.permutation(len(self.lengths)), self.size * 32
         batches = []
         for start in range(0, len(order), chunk):
             rows = order[start : start + chunk]
             rows = rows[np.argsort(self.lengths[rows], kind="stable")]
             batches += [rows[at : at + self.size].tolist() for at in range(0, len(rows), self.size)]
-        yield from (batches[number] for number in rng.permutation(len(batches)))
+        yield from (batches[number] for number in rng.permutation(len(batches))[skip:])
 
 
 class Frozen:
@@ -60,6 +66,7 @@ class Frozen:
         width = network.prototypes.shape[1]
         with tempfile.TemporaryFile(prefix="roadworthy-") as file:  # gone when nothing maps it
             shape = (int(self.starts[-1]), width)
+            _reserve(file.fileno(), 4 * shape[0] * width)
             self.states = np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
         device = network.prototypes.device
         network.eval()
@@ -75,6 +82,19 @@ class Frozen:
     def __getitem__(self, row: int) -> torch.Tensor:
         """Hidden states (tokens, d) of one row."""
         return torch.from_numpy(self.states[self.starts[row] : self.starts[row + 1]].copy())
+
+
+def _reserve(file: int, size: int) -> None:
+    """Take the space now: a disk that runs full under a mapping kills without a word."""
+    try:
+        os.posix_fallocate(file, 0, size)
+    except AttributeError:  # not every system can
+        return
+    except OSError as error:
+        raise UserError(
+            f"{size / 1e9:.1f} GB of hidden states do not fit into the temporary folder ({error}): "
+            "make room, or name another one by TMPDIR"
+        ) from error
 
 
 def pad(rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -107,9 +127,10 @@ class Tokens(pl.LightningDataModule):
     ) -> None:
         """Tokenise and pass through the network's frozen part once; ``max_length`` in tokens."""
         super().__init__()
-        self.tokenizer, self.batch_size, self.seed = tokenizer, batch_size, seed
+        self.tokenizer, self.batch_size = tokenizer, batch_size
         parts = [self._tokenise(rows, max_length) for rows in (train, validation) if rows]
         self.train, self.validation = parts[0], parts[1] if validation else None
+        self.sampler = LengthBuckets(self.lengths, batch_size, seed)
         self._states = [Frozen(network, part["input_ids"], 4 * batch_size) for part in parts]
 
     def _tokenise(self, rows: Labelled, max_length: int) -> Dataset:
@@ -130,9 +151,8 @@ class Tokens(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Length-bucketed batches in a new random order each epoch."""
-        sampler = LengthBuckets(self.lengths, self.batch_size, self.seed)
         rows, join = self.train.remove_columns("input_ids"), partial(collate, self._states[0])
-        return DataLoader(rows, batch_sampler=sampler, collate_fn=join)
+        return DataLoader(rows, batch_sampler=self.sampler, collate_fn=join)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Batch]:
         """Validation rows in order, where there are any."""

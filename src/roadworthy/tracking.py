@@ -139,10 +139,16 @@ def record(
     stage: str,
     metrics: dict[str, Any],
     figures: dict[str, Figure],
+    tables: dict[str, pd.DataFrame] | None = None,
+    curve: pd.DataFrame | None = None,
     **sections: Any,  # noqa: ANN401 - sections are mappings or numbers
 ) -> None:
-    """A tracked run of one stage with its metrics and figures, all at once."""
+    """A tracked run of one stage, all at once; ``curve`` has a point a line."""
     with run(stage, **sections) as tracked:
+        for point in [] if curve is None else curve.to_dict("records"):
+            tracked.step({str(name): value for name, value in point.items()})
         tracked.metrics(metrics)
+        for name, table in (tables or {}).items():
+            tracked.table(name, table)
         for name, figure in figures.items():
             tracked.figure(name, figure)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import math
-import tempfile
 import warnings
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -20,75 +22,20 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from tqdm import tqdm
 
 from roadworthy.models.network import IntentNetwork
+from roadworthy.recipe import Recipe
 from roadworthy.settings import Finetune
-from roadworthy.tokens import Batch, Tokens
+from roadworthy.tokens import Tokens
 
-
-class Recipe(pl.LightningModule):
-    """Loss, optimiser, schedule, and the learning curve."""
-
-    def __init__(self, network: IntentNetwork, settings: Finetune, total_steps: int) -> None:
-        """``total_steps`` is where the learning rate reaches zero."""
-        super().__init__()
-        self.network, self.settings, self.total_steps = network, settings, total_steps
-        self.curve: list[dict[str, float]] = []
-        self.examples = self.tokens = 0
-        self._losses: list[torch.Tensor] = []
-        self._right: list[torch.Tensor] = []
-
-    def training_step(self, batch: Batch, index: int) -> torch.Tensor:
-        """Cross-entropy with label smoothing, rows weighted."""
-        logits = self.network.upper(batch["hidden"], batch["attention_mask"])
-        losses = torch.nn.functional.cross_entropy(
-            logits, batch["label"], label_smoothing=self.settings.label_smoothing, reduction="none"
-        )
-        loss = (losses * batch["weight"]).mean()
-        self.examples += len(batch["label"])
-        self.tokens += int(batch["attention_mask"].sum())
-        self._losses.append(loss.detach())
-        return loss
-
-    def validation_step(self, batch: Batch, index: int) -> None:
-        """Which rows are right."""
-        logits = self.network.upper(batch["hidden"], batch["attention_mask"])
-        self._right.append(logits.argmax(dim=-1) == batch["label"])
-
-    def on_validation_epoch_end(self) -> None:
-        """Log what the best epoch is chosen by."""
-        self.log("validation_accuracy", torch.cat(self._right).float().mean())
-        self._right.clear()
-
-    def on_train_epoch_end(self) -> None:
-        """One point of the learning curve."""
-        loss = torch.stack(self._losses).mean().item()
-        self._losses.clear()
-        accuracy = float(self.trainer.callback_metrics.get("validation_accuracy", torch.nan))
-        point = {"epoch": self.current_epoch, "step": self.global_step, "train_loss": loss}
-        self.curve.append(point | {"validation_accuracy": accuracy})
-
-    def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's union of dictionaries
-        """AdamW on what is trainable; warm-up, then linear decay to zero."""
-        settings, warm = self.settings, max(1, round(self.settings.warmup * self.total_steps))
-        adapters = [
-            p for name, p in self.named_parameters() if p.requires_grad and "prototypes" not in name
-        ]
-        groups = [
-            {"params": adapters, "weight_decay": settings.weight_decay},
-            {"params": [self.network.prototypes], "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
-        decay = max(1, self.total_steps - warm)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda step: min((step + 1) / warm, max(0.0, (self.total_steps - step) / decay)),
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what is trained; the frozen base is pinned by hash elsewhere."""
-        trained = {name for name, p in self.named_parameters() if p.requires_grad}
-        state = checkpoint["state_dict"]
-        checkpoint["state_dict"] = {name: value for name, value in state.items() if name in trained}
+log = logging.getLogger("roadworthy")
+LAST = "last.ckpt"
+QUIET = (
+    ".*does not have many workers.*",
+    ".*treespec, LeafSpec.*",
+    "Total length of .* is zero",
+    "Checkpoint directory .* exists and is not empty",
+    "You're resuming from a checkpoint that ended before the epoch ended",
+)
+"""Warnings of Lightning's that say nothing here; the last: ``_resumed`` winds the data on."""
 
 
 class Progress(pl.Callback):
@@ -96,9 +43,8 @@ class Progress(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Open the bar; it ends early if training stops early."""
-        self.bar = tqdm(
-            total=int(trainer.estimated_stepping_batches), desc="fine-tune", unit="step"
-        )
+        done, total = trainer.global_step, int(trainer.estimated_stepping_batches)
+        self.bar = tqdm(total=total, initial=done, desc="fine-tune", unit="step")
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:  # noqa: ANN401
         """One step further."""
@@ -113,6 +59,31 @@ class Progress(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Close the bar."""
         self.bar.close()
+
+
+class Checkpoints(pl.Callback):
+    """A checkpoint every so many steps, in one file, by renaming.
+
+    None after the last step of an epoch: there Lightning would not go on as if nothing had been.
+    """
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path, self.every, self.saved = path, every, 0
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Count from where this run begins."""
+        self.saved = trainer.global_step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:  # noqa: ANN401
+        """Save, if it is time."""
+        if trainer.global_step - self.saved >= self.every and not trainer.is_last_batch:
+            draft = self.path.with_suffix(".draft")
+            try:
+                trainer.save_checkpoint(draft)
+                draft.replace(self.path)
+            except OSError as error:  # a checkpoint is insurance: the training goes on without
+                log.warning("no checkpoint written at step %d (%s)", trainer.global_step, error)
+            self.saved = trainer.global_step
 
 
 @dataclass(frozen=True)
@@ -132,29 +103,49 @@ class Trained:
 
 
 def fit(
-    network: IntentNetwork, tokens: Tokens, settings: Finetune, accelerator: str, seed: int
+    network: IntentNetwork,
+    tokens: Tokens,
+    settings: Finetune,
+    accelerator: str,
+    seed: int,
+    folder: Path | None = None,
 ) -> Trained:
     """Train until the epochs or the patience run out, and restore the best epoch's weights.
 
     Without validation rows all epochs are run and the last weights stay.
+
+    Args:
+        network: the untrained network.
+        tokens: training and validation rows.
+        settings: the recipe.
+        accelerator: ``cpu`` or ``cuda``, as torch names it.
+        seed: of dropout.
+        folder: of this training alone, on the same rows from the same start: a run that was killed
+            goes on from the last checkpoint there and ends with the same weights. None: from the
+            start.
+
     """
     pl.seed_everything(seed, workers=True, verbose=False)
     per_epoch = math.ceil(len(tokens.train) / settings.batch_size)
     epochs = min(settings.max_epochs, math.ceil(settings.max_steps / per_epoch))
     network.train()  # a pretrained transformer comes in evaluation mode, its dropout off
     recipe = Recipe(network, settings, epochs * per_epoch)
-    with tempfile.TemporaryDirectory(prefix="roadworthy-") as folder:
+    with ExitStack() as stack:
+        where = str(folder or stack.enter_context(TemporaryDirectory(prefix="roadworthy-")))
         best = ModelCheckpoint(
-            folder, monitor="validation_accuracy", mode="max", save_weights_only=True
+            where, "best", monitor="validation_accuracy", mode="max", save_weights_only=True
         )
         stop = EarlyStopping("validation_accuracy", mode="max", patience=settings.patience)
-        judges = [best, stop] if tokens.validation else []
-        trainer = _trainer(settings, epochs, accelerator, [*judges, Progress()], folder)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
-            warnings.filterwarnings("ignore", message="Total length of .* is zero")
-            trainer.fit(recipe, datamodule=tokens)
+        callbacks: list[pl.Callback] = [best, stop] if tokens.validation else []
+        callbacks.append(Progress())
+        if folder:
+            callbacks.append(Checkpoints(folder / LAST, settings.checkpoint_steps))
+        trainer = _trainer(settings, epochs, accelerator, callbacks, where)
+        stack.enter_context(warnings.catch_warnings())
+        for message in QUIET:
+            warnings.filterwarnings("ignore", message=message)
+        last = _resumed(folder, tokens, per_epoch)
+        trainer.fit(recipe, datamodule=tokens, ckpt_path=last, weights_only=True)
         if tokens.validation:
             checkpoint = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
             recipe.load_state_dict(checkpoint["state_dict"], strict=False)
@@ -171,6 +162,21 @@ def fit(
         trainable=sum(count for count, trained in parameters if trained),
         total=sum(count for count, _ in parameters),
     )
+
+
+def _resumed(folder: Path | None, tokens: Tokens, per_epoch: int) -> str | None:
+    """The checkpoint to go on from, if there is one, with the data wound on to its step."""
+    path = folder / LAST if folder else None
+    if path is None or not path.exists():
+        return None
+    try:
+        kept = torch.load(path, weights_only=True, map_location="cpu")
+        step = kept["global_step"] if "recipe" in kept else kept["recipe"]
+    except Exception:  # whatever is wrong with it: from the start, then
+        path.unlink()
+        return None
+    tokens.sampler.epoch, tokens.sampler.skip = divmod(int(step), per_epoch)
+    return str(path)
 
 
 def _trainer(

@@ -49,7 +49,7 @@ def summary(rules: pd.DataFrame, spoken: Fires, truth: pd.Series) -> pd.DataFram
     """
     label = rules["label"].to_numpy()
     number = spoken.sum(axis=1)
-    for_label = np.stack([spoken[:, label == one].sum(axis=1) for one in label], axis=1)
+    for_label = spoken.astype(int) @ (label[:, None] == label[None, :]).astype(int)
     known = truth.notna().to_numpy()
     lines = []
     for place, name in enumerate(label):
@@ -70,7 +70,18 @@ def summary(rules: pd.DataFrame, spoken: Fires, truth: pd.Series) -> pd.DataFram
                 "high": high,
             }
         )
-    return pd.DataFrame(lines)
+    columns = [
+        "rule",
+        "label",
+        "coverage",
+        "overlap",
+        "conflict",
+        "verified",
+        "accuracy",
+        "low",
+        "high",
+    ]
+    return pd.DataFrame(lines, columns=columns)
 
 
 def majority(rules: pd.DataFrame, spoken: Fires, labels: list[str]) -> Floats:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from roadworthy.data import sha256
 from roadworthy.errors import UserError
@@ -105,7 +106,8 @@ def save_merged(
     network.transformer.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
     save_arrays(folder / "head.safetensors", prototypes=network.prototypes.detach().cpu().numpy())
-    hashes = {path.name: sha256(path) for path in sorted(folder.glob("*.safetensors"))}
+    files = [path for path in sorted(folder.iterdir()) if path.name != "model.json"]
+    hashes = {path.name: sha256(path) for path in files}
     content = {
         "labels": list(labels),
         "scale": network.scale,
@@ -150,13 +152,53 @@ class LoraClassifier:
             IntentNetwork(transformer, prototypes, float(about["scale"])).to(self.device).eval()
         )
 
+    def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Sentence vectors of the tuned encoder, shape (n, d), unit length."""
+        return predict_vectors(
+            self.network, self.tokenizer, texts, self.max_length, self.batch_size
+        )
+
+    def head(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (n, classes) of sentence vectors."""
+        return head(self.network, vectors)
+
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Logits of shape (n, classes)."""
-        return predict_logits(self.network, self.tokenizer, texts, self.max_length, self.batch_size)
+        return self.head(self.vectors(texts))
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Class probabilities of shape (n, classes)."""
         return softmax(self.logits(texts))
+
+
+def predict_vectors(
+    network: IntentNetwork,
+    tokenizer: Any,  # noqa: ANN401
+    texts: Sequence[str],
+    max_length: int,
+    batch_size: int,
+) -> NDArray[np.float32]:
+    """Sentence vectors of shape (n, d), batched by length, in the order of ``texts``."""
+    tokens = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+    out = np.zeros((len(texts), network.prototypes.shape[1]), dtype=np.float32)
+    network.eval()
+    batches = by_length([len(ids) for ids in tokens], batch_size)
+    quiet = len(batches) <= 4
+    with torch.inference_mode():
+        for batch in tqdm(batches, desc="predict", unit="batch", leave=False, disable=quiet):
+            padded = tokenizer.pad({"input_ids": [tokens[i] for i in batch]}, return_tensors="pt")
+            padded = padded.to(network.prototypes.device)
+            found = network.vectors(padded["input_ids"], padded["attention_mask"])
+            out[batch] = found.float().cpu().numpy()
+    return out
+
+
+def head(network: IntentNetwork, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits (n, classes) of sentence vectors (n, d)."""
+    with torch.inference_mode():
+        tensor = torch.from_numpy(vectors).to(network.prototypes.device)
+        logits: NDArray[np.float32] = network.head(tensor).float().cpu().numpy()
+    return logits
 
 
 def predict_logits(
@@ -166,22 +208,5 @@ def predict_logits(
     max_length: int,
     batch_size: int,
 ) -> NDArray[np.float32]:
-    """Logits of shape (n, classes), batched by length, in the order of ``texts``."""
-    from tqdm import tqdm
-
-    tokens = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
-    out = np.zeros((len(texts), len(network.prototypes)), dtype=np.float32)
-    network.eval()
-    batches = by_length([len(ids) for ids in tokens], batch_size)
-    with torch.inference_mode():
-        for batch in (
-            tqdm(batches, desc="predict", unit="batch", leave=False)
-            if len(batches) > 4
-            else batches
-        ):
-            padded = tokenizer.pad({"input_ids": [tokens[i] for i in batch]}, return_tensors="pt")
-            padded = padded.to(network.prototypes.device)
-            out[batch] = (
-                network(padded["input_ids"], padded["attention_mask"]).float().cpu().numpy()
-            )
-    return out
+    """Logits of shape (n, classes), in the order of ``texts``."""
+    return head(network, predict_vectors(network, tokenizer, texts, max_length, batch_size))

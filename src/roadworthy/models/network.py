@@ -51,14 +51,12 @@ class IntentNetwork(nn.Module):
     def upper(self, hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Logits (batch, classes) from what ``lower`` gives."""
         layers = self.base.encoder.layer[self.frozen :]
-        return self._head(self._through(layers, hidden, attention_mask), attention_mask)
+        through = self._through(layers, hidden, attention_mask)
+        return self.head(mean_pool(through, attention_mask))
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Logits of shape (batch, classes), each in [-scale, scale]."""
-        hidden = self.transformer(
-            input_ids=input_ids, attention_mask=attention_mask
-        ).last_hidden_state
-        return self._head(hidden, attention_mask)
+        return self.head(self.vectors(input_ids, attention_mask))
 
     @staticmethod
     def _through(
@@ -72,9 +70,17 @@ class IntentNetwork(nn.Module):
             hidden = layer(hidden, mask)
         return hidden
 
-    def _head(self, hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    def vectors(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Sentence vectors (batch, d) of unit length."""
+        hidden = self.transformer(
+            input_ids=input_ids, attention_mask=attention_mask
+        ).last_hidden_state
+        return mean_pool(hidden, attention_mask)
+
+    def head(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Logits (batch, classes) of sentence vectors, each in [-scale, scale]."""
         classes = nn.functional.normalize(self.prototypes, dim=-1)
-        logits: torch.Tensor = self.scale * mean_pool(hidden, attention_mask) @ classes.T
+        logits: torch.Tensor = self.scale * vectors @ classes.T
         return logits
 
 

@@ -1,0 +1,247 @@
+"""The fine-tuned model as ONNX, in single precision and in int8, with proof that it is the same.
+
+``make export`` (after ``make repro``). Writes artifacts/export/ and reports/export/: agreement on
+validation and test rows, every decision that int8 changes, temperature and threshold fitted again
+after quantising, sizes and latencies measured here, one engine a process.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from roadworthy import calibration, store, timings
+from roadworthy.config import recorded, root
+from roadworthy.data import sha256
+from roadworthy.errors import UserError
+from roadworthy.intervals import wilson
+from roadworthy.markdown import table
+from roadworthy.models.architecture import softmax
+from roadworthy.models.lora import LoraClassifier
+from roadworthy.models.network import IntentNetwork
+from roadworthy.models.onnx import ABOUT, PRECISIONS, OnnxClassifier
+
+TOLERANCE = 1e-3
+"""Largest difference of a logit (they reach 20) that single precision may show against torch."""
+DRAFT = "artifacts/export/model.draft"
+SINGLE = 200
+"""Messages timed one by one."""
+
+
+def write_graph(network: IntentNetwork, target: Path) -> None:
+    """The network as an ONNX graph: ``input_ids, attention_mask`` (batch, tokens) to ``logits``.
+
+    Names of source files are taken out, so that the bytes do not depend on the folder.
+    """
+    import onnx
+
+    # With padding: a mask of ones alone would be taken for no mask at all.
+    ids, mask = torch.ones((2, 8), dtype=torch.int64), torch.ones((2, 8), dtype=torch.int64)
+    mask[1, 5:] = 0
+    longest = int(network.base.config.max_position_embeddings)
+    shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", min=2, max=longest)}
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="roadworthy-") as folder:
+        warnings.simplefilter("ignore")
+        draft = Path(folder) / "model.onnx"
+        torch.onnx.export(
+            network.eval(),
+            (ids, mask),
+            draft,
+            input_names=["input_ids", "attention_mask"],
+            output_names=["logits"],
+            dynamic_shapes=(shape, shape),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        model = onnx.load(draft)
+    for node in [*model.graph.node, *(node for f in model.functions for node in f.node)]:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    for part in (model, model.graph, *model.functions, *model.graph.value_info):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    onnx.checker.check_model(model)
+    onnx.save(model, target)
+
+
+def quantise(source: Path, target: Path) -> None:
+    """Weights in int8, per channel; activations are quantised as they come."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    logging.getLogger().setLevel(logging.ERROR)  # advice about pre-processing
+    quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
+
+
+def build(merged: Path, classifier: LoraClassifier, folder: Path) -> None:
+    """Graphs, tokenizer and hashes into an existing folder; decisions are fitted later."""
+    write_graph(classifier.network.cpu(), folder / PRECISIONS["fp32"])
+    quantise(folder / PRECISIONS["fp32"], folder / PRECISIONS["int8"])
+    shutil.copyfile(merged / "tokenizer.json", folder / "tokenizer.json")
+    hashes = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != ABOUT}
+    content = {
+        "labels": classifier.labels,
+        "max_length": classifier.max_length,
+        "source": sha256(merged / "model.json"),
+        "sha256": hashes,
+        "decisions": {},
+    }
+    _write(folder / ABOUT, content)
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def compare(
+    logits: dict[str, dict[str, np.ndarray[Any, Any]]],
+    truth: dict[str, np.ndarray[Any, Any]],
+    target_risk: float,
+) -> dict[str, dict[str, Any]]:
+    """Each engine beside torch: accuracy, flips, temperature and threshold of its own.
+
+    Args:
+        logits: by engine (``torch`` among them) and split, shape (rows, classes).
+        truth: class numbers by split.
+        target_risk: accepted error rate among automated messages.
+
+    """
+    out: dict[str, dict[str, Any]] = {}
+    for engine, by_split in logits.items():
+        p = {split: softmax(values) for split, values in by_split.items()}
+        temperature = calibration.fit_temperature(p["validation"], truth["validation"])
+        sure = {split: calibration.top(values, temperature) for split, values in p.items()}
+        right = {split: values.argmax(axis=1) == truth[split] for split, values in p.items()}
+        threshold = calibration.threshold_for(sure["validation"], right["validation"], target_risk)
+        chosen = calibration.selective(threshold, sure["test"], right["test"], target_risk)
+        flips = by_split["test"].argmax(axis=1) != logits["torch"]["test"].argmax(axis=1)
+        low, high = wilson(int(flips.sum()), len(flips), 0.95)
+        difference = np.abs(by_split["test"] - logits["torch"]["test"])
+        out[engine] = {
+            "validation_accuracy": float(right["validation"].mean()),
+            "test_accuracy": float(right["test"].mean()),
+            "test_rows": len(flips),
+            "flips": int(flips.sum()),
+            "flips_low": low,
+            "flips_high": high,
+            "largest_logit_difference": float(difference.max()),
+            "temperature": temperature,
+            "threshold": threshold,
+            "coverage": chosen.coverage,
+            "risk": chosen.risk,
+        }
+    return out
+
+
+def latency(engine: str) -> dict[str, float]:
+    """Milliseconds for one message at a time on one thread, tokenising included; own process."""
+    command = [sys.executable, "-m", "roadworthy", "export", "--time", engine]
+    done = subprocess.run(command, cwd=root(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"{engine} cannot be timed: {done.stderr.strip()[-500:]}")
+    return {**json.loads(done.stdout.splitlines()[-1])}
+
+
+def timed(engine: str) -> str:
+    """Time one engine in this process; JSON."""
+    if engine not in ("torch", *PRECISIONS):
+        raise UserError(f"no engine {engine!r}: torch, {', '.join(PRECISIONS)}")
+    settings = recorded()
+    messages = store.read_messages()
+    texts = messages.query("split == 'test' and in_scope")["text"].head(SINGLE).tolist()
+    model: Any
+    if engine == "torch":
+        settings.encoder.threads, settings.encoder.accelerator = 1, "cpu"
+        model = LoraClassifier(store.folder("finetune", "merged"), settings.encoder)
+    else:
+        model = OnnxClassifier(root() / DRAFT, engine)
+    return json.dumps(timings.latency(model, texts))
+
+
+def run() -> str:
+    """Export, compare, time, and write the report; returns a message."""
+    settings = recorded()
+    merged = store.folder("finetune", "merged")
+    classifier = LoraClassifier(merged, settings.encoder)
+    draft, folder = root() / DRAFT, root() / "artifacts" / "export" / "model"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    build(merged, classifier, draft)
+    rows = store.read_messages().query("in_scope and split != 'train'")
+    parts = {split: rows[rows["split"] == split] for split in ("validation", "test")}
+    place = {label: number for number, label in enumerate(classifier.labels)}
+    truth = {split: part["label"].map(place).to_numpy() for split, part in parts.items()}
+    engines = {"torch": classifier} | {name: OnnxClassifier(draft, name) for name in PRECISIONS}
+    logits = {
+        name: {split: engine.logits(part["text"].tolist()) for split, part in parts.items()}
+        for name, engine in engines.items()
+    }
+    found = compare(logits, truth, settings.evaluate.target_risk)
+    if found["fp32"]["largest_logit_difference"] > TOLERANCE:
+        raise RuntimeError(f"the exported graph is another model: {found['fp32']}")
+    about = json.loads((draft / ABOUT).read_text(encoding="utf-8"))
+    about["decisions"] = {
+        name: {key: found[name][key] for key in ("temperature", "threshold")} for name in PRECISIONS
+    }
+    _write(draft / ABOUT, about)
+    sizes = {"torch": merged / "model.safetensors"}
+    sizes |= {name: draft / file for name, file in PRECISIONS.items()}
+    for name, path in sizes.items():
+        found[name] |= {"bytes": path.stat().st_size, "latency_ms": latency(name)}
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.replace(folder)
+    return _report(settings.data.name, found, parts["test"], logits, classifier.labels)
+
+
+def _report(
+    data: str,
+    found: dict[str, dict[str, Any]],
+    test: pd.DataFrame,
+    logits: dict[str, dict[str, np.ndarray[Any, Any]]],
+    labels: list[str],
+) -> str:
+    about = timings.machine(1, "cpu")
+    frame = pd.DataFrame(
+        {
+            "engine": name,
+            "MB": f"{one['bytes'] / 1e6:.1f}",
+            "test accuracy": f"{one['test_accuracy']:.4f}",
+            "decisions changed": f"{one['flips']} of {one['test_rows']}",
+            "largest logit difference": f"{one['largest_logit_difference']:.1e}",
+            "temperature": f"{one['temperature']:.3f}",
+            "coverage": f"{one['coverage']:.3f}",
+            "p50, ms": f"{one['latency_ms']['p50']:.1f}",
+            "p99, ms": f"{one['latency_ms']['p99']:.1f}",
+        }
+        for name, one in found.items()
+    )
+    names, said = np.asarray(labels, dtype=object), {n: v["test"] for n, v in logits.items()}
+    before, after = (said[name].argmax(axis=1) for name in ("torch", "int8"))
+    flips = pd.DataFrame({"id": test["id"], "label": test["label"]})
+    flips = flips.assign(torch=names[before], int8=names[after])[before != after]
+    target = root() / "reports" / "export"
+    target.mkdir(parents=True, exist_ok=True)
+    flips.map(store.defused).to_csv(target / "flips.csv", index=False, lineterminator="\n")
+    _write(target / "export.json", {"data": data, "machine": about, "engines": found})
+    text = (
+        f"# The exported model: {data}\n\nMade by `python -m roadworthy export` on {about['cpu']}, "
+        f"one thread, one engine a process. Temperature and threshold are fitted again for each "
+        f"engine, on validation rows; `flips.csv` has every test message that int8 decides "
+        f"otherwise.\n\n{table(list(frame.columns), frame.to_numpy().tolist())}"
+    )
+    (target / "table.md").write_text(text, encoding="utf-8")
+    return "export: artifacts/export/model and reports/export/ written"

@@ -1,0 +1,35 @@
+"""How familiar is a message to a model? Scores that tell messages of no known class from others.
+
+High is familiar. Energy: Liu et al. 2020; distance to the k-th nearest training row: Sun et al.
+2022.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+Floats = NDArray[np.floating]
+NEIGHBOUR = 10
+BLOCK = 1024
+
+
+def energy(logits: Floats) -> Floats:
+    """Negative free energy of each row, the logarithm of the sum of exponentials of its logits."""
+    return np.asarray(logsumexp(logits.astype(np.float64), axis=1))
+
+
+def nearness(vectors: Floats, train: Floats, k: int = NEIGHBOUR) -> Floats:
+    """Cosine with the k-th nearest training row, in [-1, 1]; both (rows, d) of unit length."""
+    k = min(k, len(train))
+    blocks = [vectors[at : at + BLOCK] @ train.T for at in range(0, len(vectors), BLOCK)]
+    kth = [-np.partition(-block, k - 1, axis=1)[:, k - 1] for block in blocks]
+    return np.concatenate(kth) if kth else np.zeros(0)
+
+
+def frame(ids: pd.Series, logits: Floats, vectors: Floats, train: Floats) -> pd.DataFrame:
+    """``id, energy, nearness``, one row a message."""
+    scores = {"energy": energy(logits), "nearness": nearness(vectors, train)}
+    return pd.DataFrame({"id": ids.to_numpy()} | scores)

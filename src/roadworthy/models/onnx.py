@@ -1,0 +1,94 @@
+"""The exported model as it is served: tokenizer and ONNX graph, without the training code.
+
+One folder holds everything, and ``export.json`` the hash of each file: what was changed or damaged
+since is not loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadworthy.data import sha256
+from roadworthy.errors import UserError
+from roadworthy.models.architecture import softmax
+
+ABOUT = "export.json"
+PRECISIONS = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
+REDO = "run `python -m roadworthy export`"
+
+
+@dataclass(frozen=True)
+class About:
+    """What export.json says."""
+
+    labels: list[str]
+    max_length: int
+    source: str
+    """SHA-256 of the model.json that was exported."""
+    sha256: dict[str, str]
+    decisions: dict[str, dict[str, float | None]]
+    """By precision: ``temperature`` and ``threshold``, fitted on validation rows."""
+
+
+def about(folder: Path) -> About:
+    """Read export.json and check every file against its hash.
+
+    Raises:
+        UserError: a file is missing, or not what was exported.
+    """
+    try:
+        found = About(**json.loads((folder / ABOUT).read_text(encoding="utf-8")))
+        if missing := {"tokenizer.json", *PRECISIONS.values()} - set(found.sha256):
+            raise KeyError(f"no hash of {min(missing)}")
+        damaged = [n for n, digest in found.sha256.items() if sha256(folder / n) != digest]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{folder} holds no complete export ({error}): {REDO}") from error
+    if damaged:
+        raise UserError(f"{folder / damaged[0]} was changed or damaged since the export: {REDO}")
+    return found
+
+
+class OnnxClassifier:
+    """Texts in, class probabilities out, one thread a session."""
+
+    def __init__(self, folder: Path, precision: str = "int8", threads: int = 1) -> None:
+        """Load one precision (``fp32`` or ``int8``) of a folder that ``export`` wrote."""
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        self.about = about(folder)
+        self.labels = self.about.labels
+        self.tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.enable_truncation(self.about.max_length)
+        self.tokenizer.enable_padding()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+        options.log_severity_level = 3
+        self.session: Any = onnxruntime.InferenceSession(
+            str(folder / PRECISIONS[precision]), options, providers=["CPUExecutionProvider"]
+        )
+
+    def logits(self, texts: Sequence[str], batch_size: int = 64) -> NDArray[np.float32]:
+        """Logits (n, classes), batched by length, in the order of ``texts``."""
+        out = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
+        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            encoded = self.tokenizer.encode_batch([texts[row] for row in rows])
+            inputs = {
+                "input_ids": np.array([one.ids for one in encoded], dtype=np.int64),
+                "attention_mask": np.array([one.attention_mask for one in encoded], dtype=np.int64),
+            }
+            out[rows] = self.session.run(["logits"], inputs)[0]
+        return out
+
+    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Class probabilities (n, classes), not yet calibrated."""
+        return softmax(self.logits(texts))
