@@ -75,7 +75,9 @@ def planted() -> tuple[Any, ...]:
     X /= np.linalg.norm(X, axis=1, keepdims=True)
     y, wrong = truth.copy(), rng.choice(240, 20, replace=False)
     y[wrong] = (y[wrong] + 1) % 3
-    found = detect(Views(X, X, np.arange(240), 3), y, Clean(folds=3), seed=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("roadworthy.dynamics.EPOCHS", 10)
+        found = detect(Views(X, X, np.arange(240), 3), y, Clean(folds=3), seed=0)
     return X, truth, y, wrong, found.issues(y)
 
 

@@ -29,6 +29,13 @@ def material(noise_sample):
     return benchmark.Material(views, ["t"] * 300, y, X, y, p)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few_epochs():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("roadworthy.dynamics.EPOCHS", 10)
+        yield
+
+
 @pytest.fixture(scope="module")
 def cell(material, settings):
     noisy = corrupt(material.y, material.fair, "pair", 0.2, seed=0)

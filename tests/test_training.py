@@ -86,6 +86,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(
         np.testing.assert_array_equal(weights(again)[name], value, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_means_from_the_start(
     start: torch.Tensor, whole: Trained, tmp_path: Path
 ):
