@@ -51,7 +51,8 @@ def embedded(
     if len(texts[0]) > audit.embed_rows:
         return [None for _ in texts]
     embed = SentenceEncoder(encoder)
-    return [embed(series.tolist()) for series in texts]
+    first = embed(texts[0].tolist())
+    return [first, *(embed(more.tolist()) if len(more) else first[:0] for more in texts[1:])]
 
 
 def periods(
