@@ -52,11 +52,13 @@ def test_errors_are_ranked_better_than_by_the_stock_scores(sample, kind):
     assert found.flag[wrong].mean() > 0.6
 
 
+@pytest.mark.slow
 def test_right_labels_are_mostly_left_alone(sample):
     X, truth = sample
     assert detect(views(X), truth, SETTINGS, seed=0).flag.mean() < 0.08
 
 
+@pytest.mark.slow
 def test_a_handful_of_suspects_says_nothing_of_the_errors_shape():
     truth = np.repeat(np.arange(CLASSES), 30)
     X = np.eye(CLASSES)[truth] + np.random.default_rng(0).normal(size=(180, CLASSES)) * 0.1
@@ -65,6 +67,7 @@ def test_a_handful_of_suspects_says_nothing_of_the_errors_shape():
     assert found.chosen == OWN[0] == "given_first"
 
 
+@pytest.mark.slow
 def test_shuffled_labels_do_not_look_clean(sample):
     X, truth = sample
     y = np.random.default_rng(3).permutation(truth)
@@ -112,6 +115,7 @@ def test_trusted_rows_are_learnt_from_and_never_flagged(sample):
     assert found.flag[4:12].mean() > 0.6
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_networks_opinion_counts_once_it_is_asked(sample):
     """An oracle's opinion: what it says moves the flags, and it is asked without doubted rows."""
     X, truth = sample

@@ -54,6 +54,7 @@ def test_a_cell_measures_ranking_flags_and_recovery(cell):
     assert cell["ceiling"] > 0.8
 
 
+@pytest.mark.slow
 def test_the_table_shows_every_kind_of_cell(cell, material, settings):
     natural = benchmark.measure(material, material.y, settings, 0, False)
     rows = [cell | {"kind": "pair", "rate": 0.2, "draw": n} for n in range(3)]

@@ -96,6 +96,7 @@ def test_a_damaged_checkpoint_means_from_the_start(
         np.testing.assert_array_equal(weights(again)[name], value, err_msg=name)
 
 
+@pytest.mark.slow
 def test_without_validation_rows_the_last_weights_stay(start: torch.Tensor):
     result = train(start, None, judged=False)
     assert result.steps == 9
