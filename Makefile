@@ -2,9 +2,9 @@
 #   make repro     the whole road: raw data to a go / no-go        make test     all tests, in a fresh clone too
 #   make demo      a page over the trained model                   make lab      JupyterLab
 #   make data      fetch the larger public data sets               make report   HTML of the executed notebooks
-#   make timings   measure latency and throughput here             make readme   the README's results table
+#   make timings   measure latency and throughput here             make readme   the README's tables
 #   make scaling   time the audit on up to a million rows          make export   the model as ONNX, fp32 and int8
-#   make check     ruff, mypy, structure, params.yaml
+#   make benchmark the public data sets, three seeds (hours)       make check    ruff, mypy, structure, params.yaml
 
 PYTHON ?= python3
 VENV := $(CURDIR)/.venv
@@ -18,7 +18,7 @@ export VIRTUAL_ENV := $(VENV)
 export OMP_WAIT_POLICY := passive
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help install repro test demo lab data report timings scaling export readme check
+.PHONY: help install repro test demo lab data report timings scaling export benchmark readme check
 .DEFAULT_GOAL := help
 
 help:
@@ -80,6 +80,10 @@ scaling: $(READY)
 
 export: $(READY)
 	@python -m roadworthy export
+
+# One thread a process: on two cores, run it twice with different --seeds to share the work.
+benchmark: $(READY)
+	@python -m roadworthy benchmark +encoder.threads=1
 
 readme: $(READY)
 	@python -m roadworthy readme

@@ -144,25 +144,6 @@ def test_out_of_scope_rows_are_judged_apart_or_not_at_all(judged: Judged, result
     assert evaluate.calibrate(alone, "lora", SETTINGS, 0).out_of_scope is None
 
 
-def test_every_score_of_familiarity_is_judged_like_the_confidence(judged: Judged):
-    outside = judged.mask("test", in_scope=False)
-    generator = np.random.default_rng(0)
-    good = np.where(outside, -1.0, 1.0) + generator.normal(size=len(outside)) * 0.1
-    ids = judged.rows["id"].to_numpy()
-    familiar = pd.DataFrame({"id": ids, "good": good, "blind": generator.normal(size=len(ids))})
-    table = evaluate.scope(judged, "lora", 1.0, familiar.sample(frac=1, random_state=0))
-    assert table is not None
-    assert list(table.index) == ["confidence", "good", "blind"]
-    assert table.loc["good", "auroc"] == 1
-    assert table.loc["good", "fpr95"] == 0
-    assert 0.4 < table.loc["blind", "auroc"] < 0.6
-    assert table.loc["blind", "fpr95"] > 0.8
-    assert (table["n"] == 60).all()
-    assert table["validation_auroc"].isna().all()  # no validation row is out of scope here
-    rows = judged.rows.assign(label="card")
-    assert evaluate.scope(Judged(rows, judged.classes, judged.models), "lora", 1.0, None) is None
-
-
 def test_the_record_has_the_agreed_keys_and_is_json(result: dict[str, Any]):
     assert set(result["models"]["lora"]) == {
         "accuracy", "macro_f1", "accuracy_deduplicated", "accuracy_gold", "worst_class_recall",

@@ -1,4 +1,4 @@
-"""The README's table: made from the records, compared by --check, the rest left alone."""
+"""The README's tables: made from the records, compared by --check, the rest left alone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import benchmarks
 import pytest
 
 from roadworthy import readme
 from roadworthy.errors import UserError
 
-PAGE = f"# Title\n\nBefore.\n\n{readme.BEGIN}\nold\n{readme.END}\n\nAfter \\1.\n"
+BEGIN, END, FIRST, LAST = (
+    mark.format(name) for name in (readme.RESULTS, readme.BENCHMARKS) for mark in readme.MARKS
+)
+PAGE = f"# Title\n\nBefore.\n\n{BEGIN}\nold\n{END}\n\n{FIRST}\nold\n{LAST}\n\nAfter \\1.\n"
 
 
 def score(value: float) -> dict[str, Any]:
@@ -48,6 +52,9 @@ def records(project: Path) -> Path:
     }
     for name, tree in content.items():
         (metrics / f"{name}.json").write_text(json.dumps(tree))
+    path = project / readme.RECORD
+    path.parent.mkdir()
+    path.write_text(json.dumps(benchmarks.record()), encoding="utf-8")
     (project / "params.yaml").write_text("data: {name: toy, title: Toy helpdesk}\n")
     (project / "README.md").write_text(PAGE, encoding="utf-8")
     return project
@@ -58,8 +65,9 @@ def test_the_table_replaces_what_is_between_the_markers_only(records):
     page = (records / "README.md").read_text(encoding="utf-8")
     assert code == 0
     assert "written" in message
-    assert page.startswith(f"# Title\n\nBefore.\n\n{readme.BEGIN}\n| model |")
-    assert page.endswith(f"{readme.END}\n\nAfter \\1.\n")
+    assert page.startswith(f"# Title\n\nBefore.\n\n{BEGIN}\n| model |")
+    assert f"{END}\n\n{FIRST}\n| published" in page
+    assert page.endswith(f"{LAST}\n\nAfter \\1.\n")
     assert "old" not in page
     assert not list(records.glob("*.draft"))
 
@@ -67,6 +75,7 @@ def test_the_table_replaces_what_is_between_the_markers_only(records):
 def test_rows_come_best_first_with_intervals_counts_and_money(records):
     readme.refresh(check=False)
     page = (records / "README.md").read_text(encoding="utf-8")
+    page = page.split(END)[0]
     lines = [line for line in page.splitlines() if line.startswith("| ")][2:]
     assert lines[0] == (
         "| **LoRA fine-tuned encoder** | 0.900 (0.880 to 0.920, n = 120) | 0.880 | 0.021 | 60.0 "
@@ -102,7 +111,7 @@ def test_check_compares_and_writes_nothing(records):
     assert readme.refresh(check=True)[1] == 1
     assert (records / "README.md").read_text(encoding="utf-8") == PAGE
     readme.refresh(check=False)
-    assert readme.refresh(check=True) == ("readme: the results table is up to date", 0)
+    assert readme.refresh(check=True) == ("readme: the tables are up to date", 0)
 
 
 def test_a_changed_record_turns_the_check_red(records):
@@ -112,12 +121,26 @@ def test_a_changed_record_turns_the_check_red(records):
     assert readme.refresh(check=True)[1] == 1
 
 
+def test_a_changed_benchmark_turns_the_check_red(records):
+    readme.refresh(check=False)
+    path = records / readme.RECORD
+    path.write_text(path.read_text().replace("0.945", "0.946"))
+    assert readme.refresh(check=True)[1] == 1
+
+
+@pytest.mark.parametrize("content", ["{", '{"data": {}}'])
+def test_a_damaged_benchmark_is_a_user_error(records, content):
+    (records / readme.RECORD).write_text(content)
+    with pytest.raises(UserError, match="make benchmark"):
+        readme.refresh(check=False)
+
+
 @pytest.mark.parametrize(
     "page",
     [
         "# no markers\n",
-        f"{readme.BEGIN} only\n",
-        f"{readme.END} first {readme.BEGIN}\n",
+        f"{BEGIN} only\n",
+        f"{END} first {BEGIN}\n",
         PAGE + PAGE,
     ],
 )

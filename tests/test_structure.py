@@ -45,6 +45,9 @@ LAYERS = {
 LAYERS |= dict.fromkeys(STAGES, STAGE)
 EDGES = {
     "__main__",
+    "benchmark",
+    "benchmark_cells",
+    "benchmark_table",
     "code",
     "demo",
     "export",

@@ -72,6 +72,11 @@ def parser() -> argparse.ArgumentParser:
     noise.add_argument(
         "--tuned", type=float, nargs="*", default=[0.2], help="rates with the fine-tuned detector"
     )
+    bench = commands.add_parser("benchmark", help="published data sets, several seeds")
+    bench.add_argument("overrides", nargs="*", help="Hydra overrides, e.g. finetune.lora.r=16")
+    bench.add_argument("--data", nargs="+", default=["banking77", "clinc150"])
+    bench.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    bench.add_argument("--shots", type=int, nargs="*", default=[5, 10], help="labels a class")
     scaling = commands.add_parser("scaling", help="time the audit on more and more rows")
     scaling.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     scaling.add_argument("--one", type=int, help=argparse.SUPPRESS)
@@ -109,6 +114,8 @@ def dispatch(options: argparse.Namespace) -> int:
         case "noise_benchmark":
             own = (options.rates, options.draws, options.tuned)
             return _said(module.run(options.overrides, *own))
+        case "benchmark":
+            return _said(module.run(options.overrides, options.data, options.seeds, options.shots))
         case "scaling":
             return _said(module.measured(options.one) if options.one else module.run(options.rows))
         case "export":

@@ -163,14 +163,19 @@ class OutOfScope:
     n: int
 
 
+def scope_threshold(validation: Floats) -> float:
+    """The highest threshold that keeps at least 95 % of these in-scope rows."""
+    return float(np.quantile(validation, 1 - KEEP, method="lower"))
+
+
 def out_of_scope(validation: Floats, inside: Floats, outside: Floats) -> OutOfScope | None:
     """Judge confidences of test rows in and out of scope; None where no row is out of scope.
 
-    The threshold is the highest that keeps at least 95 % of the in-scope ``validation`` rows.
+    The threshold is ``scope_threshold`` of the in-scope ``validation`` rows.
     """
     if len(outside) == 0:
         return None
-    threshold = float(np.quantile(validation, 1 - KEEP, method="lower"))
+    threshold = scope_threshold(validation)
     known = np.repeat([1, 0], [len(inside), len(outside)])
     return OutOfScope(
         auroc=float(roc_auc_score(known, np.concatenate([inside, outside]))),

@@ -147,44 +147,6 @@ def calibrate(judged: Judged, name: str, settings: Evaluate, seed: int) -> Calib
     )
 
 
-def scope(
-    judged: Judged, name: str, temperature: float, familiar: pd.DataFrame | None
-) -> pd.DataFrame | None:
-    """How well each score of one model tells messages of no known class from the others.
-
-    One line a score: ``auroc, recall, kept, fpr95, n`` on test rows (the threshold of recall and
-    kept comes from validation rows, that of fpr95 from the test rows themselves, as its name goes),
-    and ``validation_auroc``, by which a score may be chosen. None where no row is out of
-    scope.
-
-    Args:
-        judged: rows and predictions.
-        name: the model.
-        temperature: of its calibration.
-        familiar: its familiarity scores by ``id``, if it has any beside its confidence.
-
-    """
-    outside = {split: judged.mask(split, in_scope=False) for split in ("validation", "test")}
-    if not outside["test"].any():
-        return None
-    scores = {"confidence": np.zeros(len(judged.rows))}
-    for split, scoped in ((s, i) for s in outside for i in (True, False)):
-        p = judged.probabilities(name, split, scoped)
-        scores["confidence"][judged.mask(split, scoped)] = calibration.top(p, temperature)
-    if familiar is not None:
-        ordered = familiar.set_index("id").loc[judged.rows["id"]]
-        scores |= {score: ordered[score].to_numpy() for score in ordered.columns}
-    lines = {}
-    for score, values in scores.items():
-        held, out = values[judged.mask("validation")], values[outside["validation"]]
-        tested = (values[judged.mask("test")], values[outside["test"]])
-        found = calibration.out_of_scope(held, *tested)
-        own = calibration.out_of_scope(held, held, out)
-        lines[score] = asdict(found) if found else {}
-        lines[score]["validation_auroc"] = own.auroc if own else float("nan")
-    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("score")
-
-
 def record(
     judged: Judged,
     choice: Choice,

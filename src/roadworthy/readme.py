@@ -1,20 +1,23 @@
-"""The README's results table, made from the records: ``python -m roadworthy readme [--check]``."""
+"""The README's tables, made from the records: ``python -m roadworthy readme [--check]``."""
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import yaml
 
-from roadworthy import store
+from roadworthy import benchmark_table, store
 from roadworthy.config import root
 from roadworthy.errors import UserError
 from roadworthy.markdown import ABSENT, find, interval, rows, text
 from roadworthy.plots.evaluate import NAMES
 from roadworthy.plots.style import plain
 
-BEGIN, END = "<!-- results -->", "<!-- /results -->"
+MARKS = "<!-- {} -->", "<!-- /{} -->"
+RESULTS, BENCHMARKS = "results", "benchmarks"
+RECORD = "reports/benchmarks/results.json"
 
 
 def _ranked(models: dict[str, Any]) -> list[str]:
@@ -81,23 +84,41 @@ def block(
                 _fixed(find(money, "per_1000"), 2),
             ]
         )
-    return "\n".join([BEGIN, *rows(header, cells), "", _line(evaluate, cost, readiness, data), END])
+    return "\n".join([*rows(header, cells), "", _line(evaluate, cost, readiness, data)])
 
 
-def replaced(page: str, new: str) -> str:
-    """Put ``new`` where the markers and all between them stand.
+def replaced(page: str, name: str, new: str) -> str:
+    """Put ``new`` between the two markers of that name.
 
     Raises:
         UserError: not exactly one pair of markers.
 
     """
-    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
-    if len(pattern.findall(page)) != 1 or page.count(BEGIN) != 1 or page.count(END) != 1:
+    begin, end = (mark.format(name) for mark in MARKS)
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if len(pattern.findall(page)) != 1 or page.count(begin) != 1 or page.count(end) != 1:
         raise UserError(
-            f"README.md needs the markers {BEGIN} and {END}, once each and in this order: "
-            f"put them on lines of their own where the results table belongs"
+            f"README.md needs the markers {begin} and {end}, once each and in this order: "
+            f"put them on lines of their own where the table of {name} belongs"
         )
-    return pattern.sub(lambda _: new, page)
+    return pattern.sub(lambda _: f"{begin}\n{new}\n{end}", page)
+
+
+def _benchmarks() -> str:
+    """Read what ``make benchmark`` found.
+
+    Raises:
+        UserError: its record is missing or damaged.
+
+    """
+    path = root() / RECORD
+    try:
+        return "\n".join(benchmark_table.readme(json.loads(path.read_text(encoding="utf-8"))))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{RECORD} is missing or damaged ({error}): `git checkout {RECORD}`, or make it anew "
+            f"by `make benchmark` (hours)"
+        ) from error
 
 
 def _data() -> dict[str, Any]:
@@ -116,15 +137,16 @@ def refresh(check: bool) -> tuple[str, int]:
     """
     path = root() / "README.md"
     if not path.exists():
-        raise UserError(f"README.md is missing: restore it, with {BEGIN} and {END} in it")
+        raise UserError("README.md is missing: restore it (`git checkout README.md`)")
     page = path.read_text(encoding="utf-8")
     evaluate, cost, readiness = map(store.read_metrics, ("evaluate", "cost", "readiness"))
-    new = replaced(page, block(evaluate, cost, readiness, _data()))
+    new = replaced(page, RESULTS, block(evaluate, cost, readiness, _data()))
+    new = replaced(new, BENCHMARKS, _benchmarks())
     if new == page:
-        return "readme: the results table is up to date", 0
+        return "readme: the tables are up to date", 0
     if check:
-        return "readme: the results table differs from reports/metrics: run `make readme`", 1
+        return "readme: a table differs from the records under reports/: run `make readme`", 1
     draft = path.with_name("README.md.draft")
     draft.write_text(new, encoding="utf-8", newline="\n")
     draft.replace(path)
-    return "readme: results table written", 0
+    return "readme: tables written", 0

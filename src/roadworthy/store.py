@@ -45,12 +45,12 @@ def new(path: str) -> Path:
     return full
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """JSON-ready: numbers rounded to six decimals, NaN as null (missing evidence), keys as text."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float):
@@ -62,7 +62,7 @@ def write_json(path: str, content: dict[str, Any]) -> Path:
     """Write a JSON file by renaming; ``path`` is relative to the root."""
     target = new(path)
     draft = target.with_name(target.name + ".draft")
-    text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False)
     draft.write_text(text + "\n", encoding="utf-8")
     draft.replace(target)
     return target

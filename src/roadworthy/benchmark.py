@@ -1,0 +1,199 @@
+"""Published data sets, several seeds: ``python -m roadworthy benchmark`` (``make benchmark``).
+
+Makes every cell that is not there yet (see ``benchmark_cells``; two runs with different seeds may
+share the work), then judges all and writes reports/benchmarks/: results.json, table.md, figures.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+from sklearn.feature_extraction.text import TfidfVectorizer
+from tqdm import tqdm
+
+from roadworthy import evaluate, scope, store
+from roadworthy.benchmark_cells import FEW, FULL, Material, made, material
+from roadworthy.benchmark_table import page
+from roadworthy.config import root
+from roadworthy.models.encoder import device
+from roadworthy.plots import benchmark as plots
+from roadworthy.predictions import Judged, gather
+from roadworthy.timings import machine
+
+Cells = dict[tuple[str, int, int], Path]
+FOLDER = "reports/benchmarks"
+TWIN = 0.9
+"""Cosine of character 3-5-gram TF-IDF from which a test row has a near-twin in training: the rule
+of published deduplicated scores (rkemery/banking77-lora-vs-frontier), used for that column only."""
+AGAINST = "probe"
+"""The frozen encoder, which fine-tuning has to beat."""
+
+
+def mean(values: list[float]) -> dict[str, Any]:
+    """Mean over seeds, Student's 95 % interval of it (none with one seed), and the values."""
+    known = np.asarray(values, dtype=np.float64)
+    value, half = float(known.mean()), float("nan")
+    if len(known) > 1:
+        half = float(t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / len(known) ** 0.5)
+    return {"value": value, "low": value - half, "high": value + half, "seeds": list(values)}
+
+
+def twins(messages: pd.DataFrame) -> pd.Series:
+    """Ids of test rows in scope that have a near-twin in training, see ``TWIN``."""
+    scope = messages[messages["in_scope"]]
+    train, test = (scope[scope["split"] == split] for split in ("train", "test"))
+    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5))
+    learnt = vectorizer.fit_transform(train["text"])
+    asked = vectorizer.transform(test["text"])
+    nearest = [(asked[at : at + 256] @ learnt.T).max(axis=1) for at in range(0, len(test), 256)]
+    found = np.concatenate([part.toarray().ravel() for part in nearest])
+    return test["id"][found >= TWIN]
+
+
+def _judged(source: Material, frames: dict[str, pd.DataFrame]) -> Judged:
+    gold = pd.DataFrame({"id": source.messages["id"], "gold": np.nan})
+    return gather(frames, source.messages, gold, source.split)
+
+
+def _frames(cell: Path, names: list[str]) -> dict[str, pd.DataFrame]:
+    """Predictions of a cell, the fine-tuned model's as ``lora``, simplest first."""
+    found = {name: pd.read_parquet(cell / f"{name}.parquet") for name in names}
+    return found | {"lora": pd.read_parquet(cell / "predictions.parquet")}
+
+
+def _seed(source: Material, cell: Path, near: pd.Series) -> dict[str, Any]:
+    """One seed of the fine-tuned model against the frozen encoder, from its frames."""
+    settings = source.settings
+    judged = _judged(source, _frames(cell, [AGAINST]))
+    scored = evaluate.scores(judged, AGAINST, settings.evaluate, settings.seed)["lora"]
+    calibrated = evaluate.calibrate(judged, "lora", settings.evaluate, settings.seed)
+    fresh = ~judged.rows.loc[judged.mask("test"), "id"].isin(near).to_numpy()
+    found = scope.judge(judged, "lora", _familiar(judged, cell, calibrated.temperature))
+    return {
+        "accuracy": scored["accuracy"]["value"],
+        "accuracy_deduplicated": scored["accuracy_deduplicated"]["value"],
+        "accuracy_without_twins": float(judged.correct("lora", "test")[fresh].mean()),
+        "macro_f1": scored["macro_f1"]["value"],
+        "ece": calibrated.ece_after,
+        "ece_perfect": calibrated.ece_perfect,
+        "gain": scored["mcnemar"]["difference"]["value"],
+        "p_value": scored["mcnemar"]["p_value"],
+        "coverage": calibrated.selective.coverage,
+        "risk": calibrated.selective.risk,
+        "scope": None if found is None else found.to_dict("index"),
+        "facts": json.loads((cell / "facts.json").read_text()),
+    }
+
+
+def _familiar(judged: Judged, cell: Path, temperature: float) -> pd.DataFrame:
+    return scope.scores(judged, "lora", temperature, pd.read_parquet(cell / "familiarity.parquet"))
+
+
+def _simple(source: Material, cells: list[Path], names: list[str]) -> dict[str, Any]:
+    """Accuracies of the other architectures, over the seeds that they were fitted with."""
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for cell in cells:
+        judged = _judged(source, _frames(cell, names))
+        for name in names:
+            found[name].append(float(judged.correct(name, "test").mean()))
+    return {name: {"accuracy": mean(values)} for name, values in found.items()}
+
+
+def _over_seeds(seeds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and interval of every score; the out-of-scope scores one level deeper."""
+    plain = [name for name, value in seeds[0].items() if isinstance(value, float)]
+    result: dict[str, Any] = {name: mean([seed[name] for seed in seeds]) for name in plain}
+    if seeds[0]["scope"]:
+        result["scope"] = {
+            score: {what: mean([seed["scope"][score][what] for seed in seeds]) for what in line}
+            for score, line in seeds[0]["scope"].items()
+        }
+    return result | {"facts": [seed["facts"] for seed in seeds]}
+
+
+def judge(source: Material, cells: Cells) -> dict[str, Any]:
+    """What results.json says about one data set."""
+    own = {key[1:]: cell for key, cell in cells.items() if key[0] == source.settings.data.name}
+    seeds = sorted({seed for _, seed in own})
+    near, judged = twins(source.messages), source.judged
+    names = source.settings.baseline.architectures
+
+    def at(shots: int) -> dict[str, Any]:
+        there = [own[shots, seed] for seed in seeds]
+        tuned = _over_seeds([_seed(source, cell, near) for cell in there])
+        return _simple(source, there, names if shots == FULL else list(FEW)) | {"lora": tuned}
+
+    return {
+        "title": source.settings.data.title,
+        "classes": len(source.split["labels"]),
+        "train_rows": len(source.rows("train").texts),
+        "validation_rows": len(source.rows("validation").texts),
+        "test_rows": len(source.rows("test").texts),
+        "test_rows_out_of_scope": int((~judged["in_scope"] & (judged["split"] == "test")).sum()),
+        "test_rows_with_twin": len(near),
+        "test_id_sha256": source.split["test_id_sha256"],
+        "seeds": seeds,
+        "models": at(FULL),
+        "few": {str(shots): at(shots) for shots in sorted({count for count, _ in own}) if shots},
+    }
+
+
+def _written(results: dict[str, Any], curves: dict[str, pd.DataFrame]) -> None:
+    """Every file of reports/benchmarks/, each by renaming."""
+    folder = root() / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {"few_labels": plots.few_labels(results["data"])}
+    if curves:
+        figures["trade_off"] = plots.trade_off(curves)
+    for name, figure in figures.items():
+        draft = folder / f"{name}.draft"
+        figure.savefig(draft, format="png", dpi=110, metadata={"Software": None})
+        draft.replace(folder / f"{name}.png")
+    text = json.dumps(store.plain(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    for name, content in {"results.json": text, "table.md": page(json.loads(text))}.items():
+        draft = folder / f"{name}.draft"
+        draft.write_text(content, encoding="utf-8")
+        draft.replace(folder / name)
+
+
+def run(overrides: list[str], data: list[str], seeds: list[int], shots: list[int]) -> str:
+    """Make every cell that is not there yet, judge them, and write the report."""
+    sources = [material(name, overrides) for name in data]
+    counts = [FULL, *shots]
+    wanted = [(source, count, seed) for source in sources for count in counts for seed in seeds]
+    cells: Cells = {}
+    for source, count, seed in tqdm(wanted, desc="benchmark", unit="cell"):
+        cells[source.settings.data.name, count, seed] = made(source, count, seed)
+    settings = sources[0].settings
+    results = {
+        "command": " ".join(["python -m roadworthy benchmark", *overrides]),
+        "recipe": asdict(settings.finetune),
+        "environment": machine(settings.encoder.threads, device(settings.encoder).type),
+        "data": {source.settings.data.name: judge(source, cells) for source in sources},
+    }
+    curves: dict[str, pd.DataFrame] = {}
+    for source in sources:
+        first = cells[source.settings.data.name, FULL, min(seeds)]
+        curves |= trade_offs(source, first)
+    _written(results, curves)
+    return f"{FOLDER}/ written from {len(cells)} cells"
+
+
+def trade_offs(source: Material, cell: Path) -> dict[str, pd.DataFrame]:
+    """The trade-off curve of each score of one cell; empty where no row is out of scope."""
+    judged = _judged(source, _frames(cell, []))
+    if not judged.mask("test", in_scope=False).any():
+        return {}
+    temperature = evaluate.calibrate(judged, "lora", source.settings.evaluate, 0).temperature
+    familiar = _familiar(judged, cell, temperature)
+    title = source.settings.data.name
+    return {
+        f"{score}, {title}": scope.trade_off(judged, "lora", familiar[score].to_numpy())
+        for score in familiar.columns
+    }

@@ -1,0 +1,172 @@
+"""What reports/benchmarks/results.json says, as Markdown: the page and the README's table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roadworthy.markdown import table
+from roadworthy.plots.evaluate import NAMES
+
+Tree = dict[str, Any]
+PUBLISHED = {
+    "banking77": [
+        ("Qwen3-8B, QLoRA", "94.6", "8B", "rkemery/banking77-lora-vs-frontier"),
+        ("roberta-base, full fine-tuning", "94.0 ± 0.23", "125M", "ank018/lora-banking77"),
+        ("ModernBERT-base, full fine-tuning", "93.9", "149M", "rkemery/banking77-lora-vs-frontier"),
+        ("Qwen3-0.6B, LoRA", "93.8", "0.6B", "rkemery/banking77-lora-vs-frontier"),
+        ("BERT-large, tuned", "93.66", "340M", "Casanueva et al. 2020"),
+        ("USE + ConveRT", "93.36", "not stated", "Casanueva et al. 2020"),
+    ],
+    "clinc150": [
+        ("BERT-medium", "97.6", "41M", "uncertainty-baselines"),
+        ("BERT", "96.9", "110M", "Larson et al. 2019, Table 2"),
+        ("BERT-small", "96.8", "11M", "uncertainty-baselines"),
+    ],
+}
+"""Test accuracies that others report, in per cent, with size and source: not measured here."""
+
+
+def percent(score: Tree | None, digits: int = 2) -> str:
+    """Show a mean over seeds in per cent, half its interval behind ±; – where there is none."""
+    if score is None or score["value"] is None:
+        return "–"
+    text = f"{100 * score['value']:.{digits}f}"
+    if score["high"] is None or score["high"] == score["value"]:
+        return text
+    return f"{text} ± {100 * (score['high'] - score['value']):.{digits}f}"
+
+
+def _models(result: Tree) -> str:
+    """Test accuracy of every architecture, best last, and of the others' models."""
+    models = sorted(result["models"].items(), key=lambda item: item[1]["accuracy"]["value"])
+    lines = [[NAMES.get(name, name), percent(model["accuracy"])] for name, model in models]
+    return table(["architecture", "test accuracy, %"], lines)
+
+
+def _tuned(result: Tree) -> str:
+    """Every score of the fine-tuned model."""
+    tuned = result["models"]["lora"]
+    shown = {
+        "accuracy": "accuracy",
+        "without near-duplicates of training rows": "accuracy_deduplicated",
+        "without near-twins (published rule)": "accuracy_without_twins",
+        "macro-F1": "macro_f1",
+        "gain over the frozen encoder, points": "gain",
+        "ECE, calibrated, 15 bins": "ece",
+        "ECE of a perfectly calibrated model": "ece_perfect",
+        "share automated at the promised risk": "coverage",
+        "errors among those": "risk",
+    }
+    head = ["score, %", "mean of the seeds", *(f"seed {seed}" for seed in result["seeds"])]
+    lines = [
+        [name, percent(tuned[key])]
+        + ["–" if value is None else f"{100 * value:.2f}" for value in tuned[key]["seeds"]]
+        for name, key in shown.items()
+    ]
+    values = (f"{value:.2g}" for value in tuned["p_value"]["seeds"])
+    return table(head, [*lines, ["McNemar p against the frozen encoder", "–", *values]])
+
+
+def _scope(result: Tree) -> str:
+    """How each score tells messages of no known class apart."""
+    scores = result["models"]["lora"].get("scope")
+    if not scores:
+        return ""
+    head = ["score", "AUROC", "AUROC, validation", "turned away", "in-scope kept"]
+    head += ["in-scope accuracy, those turned away wrong", "pass where 95 % in scope do"]
+    keys = ("auroc", "validation_auroc", "recall", "kept", "in_scope", "fpr95")
+    lines = [[name, *(percent(line[key]) for key in keys)] for name, line in scores.items()]
+    count = result["test_rows_out_of_scope"]
+    return (
+        f"\n### Messages of no known class ({count:,} test rows), %\n\nThe threshold keeps 95 % of "
+        f"the in-scope validation rows.\n\n{table(head, lines)}"
+    )
+
+
+def _few(result: Tree) -> str:
+    """Accuracy by labels a class."""
+    if not result["few"]:
+        return ""
+    every = result["train_rows"] / result["classes"]
+    points = {**result["few"], f"all (about {every:.0f})": result["models"]}
+    lines = [
+        [shots, *(percent(models[name]["accuracy"]) for name in ("tfidf", "probe", "lora"))]
+        for shots, models in points.items()
+    ]
+    head = ["labels a class", *(NAMES[name] for name in ("tfidf", "probe", "lora"))]
+    return f"\n### Few labels: test accuracy, %\n\n{table(head, lines)}"
+
+
+def _section(name: str, result: Tree) -> str:
+    others = table(
+        ["reported by others, not measured here", "test accuracy, %", "parameters", "source"],
+        PUBLISHED.get(name, []),
+    )
+    return f"""## {result["title"] or name}
+
+{result["train_rows"]:,} training, {result["validation_rows"]:,} validation and \
+{result["test_rows"]:,} test rows, {result["classes"]} classes; {result["test_rows_with_twin"]:,} \
+test rows have a near-twin in training (published rule). Test ids `{result["test_id_sha256"][:12]}`.
+
+{_models(result)}
+{others if name in PUBLISHED else ""}
+### The fine-tuned model
+
+{_tuned(result)}{_scope(result)}{_few(result)}"""
+
+
+def commits(results: Tree) -> list[str]:
+    """Commits that the trainings ran at."""
+    runs = [
+        model
+        for data in results["data"].values()
+        for model in (data["models"]["lora"], *(few["lora"] for few in data["few"].values()))
+    ]
+    return sorted({facts["commit"] for run in runs for facts in run["facts"]})
+
+
+def page(results: Tree) -> str:
+    """reports/benchmarks/table.md."""
+    machine = results["environment"]
+    sections = "\n".join(_section(name, result) for name, result in results["data"].items())
+    return f"""# Published data sets
+
+Made by `{results["command"]}` at commit {", ".join(commits(results))}; recipe and every seed in
+`results.json`. Means over seeds ± half of Student's 95 % interval; a seed draws adapters, dropout,
+order and, with few labels, the rows. Choices are made on validation rows; training rows are taken
+as labelled. {machine["cpu"]}, {machine["threads"]} thread(s), torch {machine["torch"]}.
+
+![Accuracy by labels a class](few_labels.png)
+
+{sections}"""
+
+
+def readme(results: Tree) -> list[str]:
+    """The README's lines: one table, one sentence."""
+    lines = []
+    for result in results["data"].values():
+        tuned, models = result["models"]["lora"], result["models"]
+        scope = max((tuned.get("scope") or {"": None}).values(), key=_validated)
+        lines.append(
+            [
+                result["title"].split(",")[0],
+                percent(tuned["accuracy"]),
+                percent(models["probe"]["accuracy"]),
+                percent(tuned["accuracy_without_twins"]),
+                percent(tuned["ece"]),
+                percent(scope["auroc"]) if scope else "–",
+            ]
+        )
+    head = ["published data set, %", "LoRA, 22.7M parameters", "frozen encoder"]
+    head += ["LoRA, without near-twins", "ECE", "AUROC, no known class"]
+    seeds = max(len(result["seeds"]) for result in results["data"].values())
+    return [
+        *table(head, lines).splitlines(),
+        "",
+        f"Mean of {seeds} seeds ± half of the 95 % interval; `make benchmark`, commit "
+        f"{', '.join(commits(results))}; [more](reports/benchmarks/table.md).",
+    ]
+
+
+def _validated(scope: Tree | None) -> float:
+    return scope["validation_auroc"]["value"] or 0.0 if scope else 0.0

@@ -1,0 +1,63 @@
+"""Figures of the benchmark on published data sets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from roadworthy.plots.evaluate import NAMES
+from roadworthy.plots.style import BLUE, GREEN, GREY, ORANGE, canvas
+
+COLOURS = {"lora": BLUE, "probe": ORANGE, "tfidf": GREEN}
+
+
+def few_labels(data: dict[str, Any]) -> Figure:
+    """Test accuracy by labels a class, one panel a data set, with intervals over the seeds.
+
+    ``data`` is that of results.json; the last point is all training rows.
+    """
+    figure, axes = canvas(width=4.6 * len(data), height=3.6, columns=len(data))
+    for axis, (name, result) in zip(axes, data.items(), strict=True):
+        every = result["train_rows"] / result["classes"]
+        points = {**result["few"], f"{every:.0f}": result["models"]}
+        for model, colour in COLOURS.items():
+            scores = [points[shots][model]["accuracy"] for shots in points]
+            value, low, high = (
+                100 * np.array([score[key] for score in scores], dtype=float)
+                for key in ("value", "low", "high")
+            )
+            spread = np.nan_to_num(np.array([value - low, high - value]))
+            axis.errorbar(
+                [float(shots) for shots in points],
+                value,
+                spread,
+                fmt="o-",
+                color=colour,
+                capsize=3,
+                label=NAMES[model],
+            )
+        axis.set(xscale="log", xlabel="labels a class", ylabel="test accuracy, %", title=name)
+        axis.set_xticks([float(shots) for shots in points], list(points))
+        axis.minorticks_off()
+    axes[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def trade_off(curves: dict[str, pd.DataFrame]) -> Figure:
+    """In-scope accuracy against recall of messages of no known class, at every threshold.
+
+    One curve a score (``in_scope, recall``).
+    """
+    figure, (axis,) = canvas(width=6.5, height=4.2)
+    for (name, curve), colour in zip(curves.items(), (BLUE, GREEN, ORANGE, GREY), strict=False):
+        axis.plot(100 * curve["recall"], 100 * curve["in_scope"], color=colour, label=name)
+    axis.set(
+        xlabel="messages of no known class turned away, %",
+        ylabel="in-scope accuracy, those turned away count as wrong, %",
+        ylim=(85, 100),
+    )
+    axis.legend(frameon=False)
+    return figure

@@ -1,0 +1,48 @@
+"""A made-up record of the benchmark, as ``benchmark.run`` writes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def seeds(*values: float) -> dict[str, Any]:
+    centre = sum(values) / len(values)
+    return {"value": centre, "low": centre - 0.004, "high": centre + 0.004, "seeds": list(values)}
+
+
+def tuned(*accuracies: float, scope: bool = False) -> dict[str, Any]:
+    names = ["accuracy_deduplicated", "accuracy_without_twins", "macro_f1", "ece", "ece_perfect"]
+    names += ["gain", "p_value", "coverage", "risk"]
+    keys = ("auroc", "recall", "kept", "fpr95", "in_scope", "n")
+    lines = {
+        name: {key: seeds(0.9, 0.9) for key in keys} | {"validation_auroc": seeds(own, own)}
+        for name, own in (("confidence", 0.8), ("nearness", 0.95))
+    }
+    lines["nearness"]["auroc"] = seeds(0.97, 0.98)
+    return {
+        "accuracy": seeds(*accuracies),
+        **{name: seeds(*(0.01 for _ in accuracies)) for name in names},
+        **({"scope": lines} if scope else {}),
+        "facts": [{"commit": "0123456789"} for _ in accuracies],
+    }
+
+
+def record() -> dict[str, Any]:
+    """Two data sets, two seeds; one with messages of no known class, one with few labels."""
+    simple = {"tfidf": {"accuracy": seeds(0.8, 0.8)}, "probe": {"accuracy": seeds(0.92, 0.92)}}
+    sizes = {"classes": 3, "train_rows": 300, "validation_rows": 30, "test_rows": 120}
+    shared = sizes | {"test_rows_with_twin": 7, "test_id_sha256": "f" * 64, "seeds": [0, 1]}
+    few = {"5": simple | {"lora": tuned(0.70, 0.72)}}
+    return {
+        "command": "python -m roadworthy benchmark",
+        "recipe": {},
+        "environment": {"cpu": "Test CPU", "threads": 1, "torch": "2"},
+        "data": {
+            "one": shared
+            | {"title": "One, a set", "test_rows_out_of_scope": 0, "few": few}
+            | {"models": simple | {"lora": tuned(0.94, 0.95)}},
+            "two": shared
+            | {"title": "Two, another", "test_rows_out_of_scope": 50, "few": {}}
+            | {"models": simple | {"lora": tuned(0.96, 0.97, scope=True)}},
+        },
+    }

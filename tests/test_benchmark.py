@@ -1,0 +1,112 @@
+"""Cells are trained once, judged together, and the record says what the frames say."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from roadworthy import benchmark, benchmark_cells
+from roadworthy.benchmark_cells import Material
+from roadworthy.config import compose, parse
+from roadworthy.models.encoder import Lookup
+
+TOPICS = {
+    "card": "my new bank card number {} has still not come by post",
+    "refund": "please pay back order {} since it never arrived here",
+    "parcel": "where is parcel {} now and when does it reach me",
+}
+
+
+def sentences(split: str, count: int) -> list[tuple[str, str, str]]:
+    words = ["blue", "red", "green", "gold", "grey", "pink", "white", "black", "brown", "teal"]
+    named = [(label, text) for label, text in TOPICS.items() for _ in range(count)]
+    rows = [
+        (split, label, text.format(words[n % 10] * (n % 3 + 1)))
+        for n, (label, text) in enumerate(named)
+    ]
+    outside = ["what is the weather", "sing a song", "tell me a joke", "how tall is the tower"]
+    return rows + [(split, "oos", f"{text} {split}") for text in outside]
+
+
+@pytest.fixture
+def tiny(project: Path) -> Path:
+    """A project with one small data set that brings all its splits."""
+    shutil.copytree(ROOT / "conf", project / "conf")
+    rows = [*sentences("train", 10), *sentences("validation", 4), *sentences("test", 6)]
+    folder = project / "data" / "tiny"
+    folder.mkdir(parents=True)
+    frame = pd.DataFrame(rows, columns=["split", "label", "text"])
+    frame.to_csv(folder / "rows.csv", index=False)
+    (project / "conf" / "data" / "tiny.yaml").write_text(
+        "name: tiny\ntitle: Tiny, made up\nfiles: [{path: data/tiny/rows.csv}]\n"
+        "split_column: split\nout_of_scope: oos\n"
+    )
+    return project
+
+
+def test_the_interval_of_a_mean_is_students():
+    found = benchmark.mean([0.94, 0.95, 0.96])
+    half = 4.302652730 * 0.01 / 3**0.5
+    assert found["value"] == pytest.approx(0.95)
+    assert found["high"] - found["value"] == pytest.approx(half)
+    assert found["value"] - found["low"] == pytest.approx(half)
+    assert np.isnan(benchmark.mean([0.9])["high"])
+
+
+def test_near_twins_are_test_rows_like_a_training_row():
+    rows = pd.DataFrame(
+        [
+            ("a", "train", True, "How do I top up with my card?"),
+            ("b", "train", False, "An outside question about the weather"),
+            ("c", "test", True, "how do i top up with my card"),
+            ("d", "test", True, "An outside question about the weather"),
+            ("e", "test", True, "Where is the parcel that I sent?"),
+        ],
+        columns=["id", "split", "in_scope", "text"],
+    )
+    assert list(benchmark.twins(rows)) == ["c"]
+
+
+def test_few_labels_are_as_many_of_each_class_and_drawn_by_the_seed():
+    rows = pd.DataFrame(sentences("train", 10), columns=["split", "label", "text"])
+    rows = rows.assign(in_scope=rows["label"] != "oos", number=range(len(rows)))
+    rows["text"] += " " + rows["number"].astype(str)
+    split = {"labels": sorted(TOPICS)}
+    material = Material(parse(compose([])), Path(), rows, split, Lookup([], np.empty((0, 2))))
+    few, again, other = (material.rows("train", 2, seed) for seed in (0, 0, 1))
+    assert np.bincount(few.y).tolist() == [2, 2, 2]
+    assert few.texts == again.texts
+    assert set(few.texts) != set(other.texts)
+    assert len(material.rows("train").texts) == 30
+
+
+@pytest.mark.slow
+def test_the_command_trains_each_cell_once_and_judges_it(tiny, monkeypatch):
+    short = ["+encoder.threads=1", "finetune.precision=32-true", "+finetune.batch_size=8"]
+    short += ["finetune.max_epochs=2", "baseline.architectures=[majority,tfidf,probe]"]
+    message = benchmark.run(short, ["tiny"], [0, 1], [3])
+    assert message == "reports/benchmarks/ written from 4 cells"
+    folder = tiny / "reports" / "benchmarks"
+    result = json.loads((folder / "results.json").read_text())["data"]["tiny"]
+    assert (result["train_rows"], result["test_rows"], result["classes"]) == (30, 18, 3)
+    assert result["test_rows_out_of_scope"] == 4
+    tuned = result["models"]["lora"]
+    assert len(tuned["accuracy"]["seeds"]) == 2
+    assert tuned["accuracy"]["value"] > 0.8 > result["models"]["majority"]["accuracy"]["value"]
+    assert set(tuned["scope"]) == {"confidence", "energy", "nearness"}
+    assert set(result["few"]["3"]) == {"tfidf", "probe", "lora"}
+    assert tuned["facts"][0]["rows"] == 30
+    assert result["few"]["3"]["lora"]["facts"][0]["rows"] == 9
+    assert "Tiny, made up" in (folder / "table.md").read_text()
+    assert {path.name for path in folder.glob("*.png")} == {"few_labels.png", "trade_off.png"}
+    first = (folder / "results.json").read_bytes()
+    monkeypatch.setattr(benchmark_cells, "tune", None)  # nothing may be trained again
+    benchmark.run(short, ["tiny"], [0, 1], [3])
+    assert (folder / "results.json").read_bytes() == first
+    assert not any((tiny / "scratch" / "checkpoints").rglob("*.ckpt"))

@@ -1,0 +1,60 @@
+"""Which score tells messages of no known class apart, on synthetic frames whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from frames import frame, messages, no_gold, record
+
+from roadworthy import scope
+from roadworthy.predictions import Judged, gather
+
+
+@pytest.fixture(scope="module")
+def judged() -> Judged:
+    rows = messages(300, 400, outside=60)
+    return gather({"lora": frame(rows, 0.9, 1)}, rows, no_gold(), record(rows))
+
+
+@pytest.fixture(scope="module")
+def familiar(judged: Judged) -> pd.DataFrame:
+    """One score that tells all rows apart, one that sees nothing; in another order of rows."""
+    generator = np.random.default_rng(0)
+    outside = judged.mask("test", in_scope=False)
+    good = np.where(outside, -1.0, 1.0) + generator.normal(size=len(outside)) * 0.1
+    blind = generator.normal(size=len(outside))
+    ids = judged.rows["id"].to_numpy()
+    found = pd.DataFrame({"id": ids, "good": good, "blind": blind}).sample(frac=1, random_state=0)
+    return scope.scores(judged, "lora", 1.0, found)
+
+
+def test_every_score_is_judged_like_the_confidence(judged: Judged, familiar: pd.DataFrame):
+    table = scope.judge(judged, "lora", familiar)
+    assert table is not None
+    assert list(table.index) == ["confidence", "good", "blind"]
+    assert table.loc["good", "auroc"] == 1
+    assert table.loc["good", "fpr95"] == 0
+    assert 0.4 < table.loc["blind", "auroc"] < 0.6
+    assert table.loc["blind", "fpr95"] > 0.8
+    assert (table["n"] == 60).all()
+    assert table["validation_auroc"].isna().all()  # no validation row is out of scope here
+
+
+def test_turning_away_costs_what_it_turns_away(judged: Judged, familiar: pd.DataFrame):
+    accuracy = judged.correct("lora", "test").mean()
+    good = familiar["good"].to_numpy()
+    assert scope.turning_away(judged, "lora", good, 0.0) == {"in_scope": accuracy, "recall": 1.0}
+    assert scope.turning_away(judged, "lora", good, 9.0) == {"in_scope": 0.0, "recall": 1.0}
+    table = scope.judge(judged, "lora", familiar)
+    assert table is not None
+    assert table.loc["good", "in_scope"] == pytest.approx(0.95 * accuracy, abs=0.03)
+    curve = scope.trade_off(judged, "lora", familiar["blind"].to_numpy())
+    assert curve["recall"].is_monotonic_increasing
+    assert curve["in_scope"].is_monotonic_decreasing
+
+
+def test_without_rows_out_of_scope_there_is_nothing_to_judge(judged: Judged):
+    rows = judged.rows.assign(label="card")
+    known = Judged(rows, judged.classes, judged.models)
+    assert scope.judge(known, "lora", scope.scores(known, "lora", 1.0, None)) is None
