@@ -225,6 +225,9 @@ def test_own_data_needs_one_file_only(copy: Path):
         ("baseline.architectures=[]", r"baseline\.architectures is empty"),
         ("baseline.architectures=[probe,probe]", "names something twice"),
         ("+cost.factors=[0.5,0]", "each must be above 0"),
+        ("+baseline.endpoint.key_variable=sk-abc", "never the key itself"),
+        ("+baseline.endpoint.base_url=https://me:pw@host/v1", "without name, password or query"),
+        ("+baseline.endpoint.base_url=host/v1", "must look like https://host/v1"),
         ("audit.jaccard=0.9", "also for a setting that conf/ leaves at its default"),
     ],
 )

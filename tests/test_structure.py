@@ -115,7 +115,10 @@ def test_imports_go_one_way(module: str):
             assert layer(name) < MECHANISM or name.startswith("models."), f"{module} imports {name}"
 
 
-@pytest.mark.parametrize(("library", "owner"), [("wandb", "tracking"), ("papermill", "notebooks")])
+@pytest.mark.parametrize(
+    ("library", "owner"),
+    [("wandb", "tracking"), ("papermill", "notebooks"), ("openai", "models.client")],
+)
 def test_one_module_owns_a_library(library: str, owner: str):
     users = {
         name

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from roadworthy.timings import latency, machine, throughput
+from roadworthy.timings import latency, machine, throughput, timed
 
 
 class Sleeper:
@@ -31,3 +31,7 @@ def test_the_machine_is_described():
     assert about["cores"] >= 1
     assert about["threads"] == 2
     assert about["cpu"]
+
+
+def test_what_is_paid_by_the_call_is_not_timed():
+    assert timed(["keyword", "endpoint", "probe"]) == ["keyword", "probe"]

@@ -14,7 +14,7 @@ import pandas as pd
 from roadworthy.pricing import Measured, bill, per_message
 from roadworthy.settings import Cost
 
-UNTIMED = "no timing: run `make timings`"
+UNTIMED = "no timing: run `make timings`; a model by endpoint has none, price it in cost.apis"
 PERCENTILES = ("p50", "p95", "p99")
 
 

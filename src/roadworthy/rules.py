@@ -6,6 +6,7 @@ import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from roadworthy.errors import UserError
 from roadworthy.settings import Settings
@@ -21,11 +22,28 @@ def check(settings: Settings) -> None:
 
     Raises:
         UserError: value out of range or not among the choices, empty list, path out of the project,
-            file outside data/ without its hash.
+            file outside data/ without its hash, a secret where only its name belongs.
     """
+    _secrets(settings)
     _ranges(settings)
     _lists(settings)
     _files(settings)
+
+
+def _secrets(settings: Settings) -> None:
+    """Refuse keys and passwords, without repeating them: settings are written down."""
+    endpoint = settings.baseline.endpoint
+    if not re.fullmatch(r"([A-Z][A-Z0-9_]*)?", endpoint.key_variable):
+        raise UserError(
+            "config: baseline.endpoint.key_variable must be the name of an environment variable, "
+            "in capitals, that holds the key: never the key itself"
+        )
+    url = urlsplit(endpoint.base_url)
+    if url.scheme not in ("http", "https") or not url.hostname or url.query or "@" in url.netloc:
+        raise UserError(
+            "config: baseline.endpoint.base_url must look like https://host/v1, without name, "
+            "password or query: the key belongs into the environment"
+        )
 
 
 def _ranges(node: Any, key: str = "") -> None:  # noqa: ANN401

@@ -270,6 +270,47 @@ class Probe:
 
 
 @dataclass
+class Endpoint:
+    """A large model behind an OpenAI-compatible endpoint: every judged message is sent there.
+
+    The word ``endpoint`` in ``baseline.architectures`` turns it on. Answers are kept in
+    scratch/endpoint/, and asked for (and paid) anew only once that is deleted.
+    """
+
+    base_url: str = "https://api.openai.com/v1"
+    """Without name, password or query: the key comes from the environment alone."""
+    model: str = ""
+    """The model's name, as the endpoint spells it."""
+    form: str = _one_of("chat", "chat", "decisions")
+    """``chat`` asks for the number of a class, and has no probabilities but 1 for it; ``decisions``
+    (POST /decisions, which few servers have) asks for a probability of each class."""
+    shots: int = _bounded(0, 0, 100)
+    """Training messages of each class that are sent along as examples; 0: none."""
+    temperature: float | None = 0.0
+    """Of the chat form; null sends none, for models that refuse it."""
+    output_tokens: int = _bounded(16, 1, 100_000)
+    """Most tokens of an answer in the chat form; a model that reasons first needs thousands."""
+    key_variable: str = "OPENAI_API_KEY"
+    """The environment variable that holds the key, never the key; empty: the server asks none."""
+    timeout: float = _bounded(60.0, 0.1, 3600.0)
+    """Seconds to wait for an answer."""
+    retries: int = _bounded(4, 0, 20)
+    """Further tries, ever later, after a timeout, a refused connection, HTTP 429 or 5xx."""
+    concurrency: int = _bounded(4, 1, 64)
+    """Messages asked at a time."""
+    max_calls: int = _bounded(5000, 1, 10**9)
+    """No call is made after this many, those of earlier runs with the same prompt included."""
+    input_price: float = _bounded(10.0, 0.0, 10_000.0)
+    """Per million input tokens. Both prices are too high on purpose: put your provider's here, or 0
+    for a server of your own."""
+    output_price: float = _bounded(40.0, 0.0, 10_000.0)
+    """Per million output tokens."""
+    max_spend: float = _bounded(1.0, 0.001, 1_000_000.0)
+    """No call is made once this much is spent, earlier runs with the same prompt included; calls
+    under way (``concurrency``) still end. Tries that got no answer are not counted."""
+
+
+@dataclass
 class Baseline:
     """What simple methods score."""
 
@@ -279,6 +320,7 @@ class Baseline:
     boosted: Boosted = field(default_factory=Boosted)
     neighbours: Neighbours = field(default_factory=Neighbours)
     probe: Probe = field(default_factory=Probe)
+    endpoint: Endpoint = field(default_factory=Endpoint)
 
 
 @dataclass

@@ -23,7 +23,8 @@ from tqdm import tqdm
 
 from roadworthy import embeddings, store
 from roadworthy.config import recorded, root
-from roadworthy.models.architecture import Labelled, labelled
+from roadworthy.models import ARCHITECTURES
+from roadworthy.models.architecture import Architecture, Labelled, labelled
 from roadworthy.models.encoder import device
 from roadworthy.settings import Settings
 
@@ -104,6 +105,11 @@ def _row(
     }
 
 
+def timed(names: Iterable[str]) -> list[str]:
+    """Those that answer on this machine; to time the others would cost money for each call."""
+    return [name for name in names if ARCHITECTURES.get(name, Architecture).local]
+
+
 def _baselines(
     settings: Settings, texts: list[str], train: Labelled
 ) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -112,7 +118,7 @@ def _baselines(
 
     load_encoder = seconds(lambda: SentenceEncoder(settings.encoder))
     embed = SentenceEncoder(settings.encoder)
-    for name in settings.baseline.architectures:
+    for name in timed(settings.baseline.architectures):
         fresh, model = (build(name, settings.baseline, embed, settings.seed) for _ in range(2))
         fit_seconds = seconds(lambda: fresh.fit(train))  # noqa: B023 - called at once
         folder = store.folder("baseline", f"models/{name}")
@@ -164,7 +170,7 @@ def measure() -> str:
     texts = judged.sample(frac=1, random_state=settings.seed)["text"].tolist()
     train = labelled(store.read_frame("clean", "train"), split["labels"])
     models: dict[str, Any] = {}
-    names = [*settings.baseline.architectures, "lora"]
+    names = [*timed(settings.baseline.architectures), "lora"]
     with tqdm(total=len(names), desc="timings", unit="architecture") as bar:
         for name, row in _baselines(settings, texts, train):
             models[name] = row

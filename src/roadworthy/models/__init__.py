@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from roadworthy.models.architecture import Architecture, Embed, Labelled
 from roadworthy.models.boosted import Boosted
+from roadworthy.models.endpoint import Endpoint
 from roadworthy.models.keyword import Keyword
 from roadworthy.models.majority import Majority
 from roadworthy.models.neighbours import Neighbours
@@ -21,6 +22,7 @@ ARCHITECTURES: dict[str, type[Architecture]] = {
     "boosted": Boosted,
     "neighbours": Neighbours,
     "probe": Probe,
+    "endpoint": Endpoint,
 }
 
 __all__ = ["ARCHITECTURES", "Architecture", "Embed", "Labelled"]

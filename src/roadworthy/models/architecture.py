@@ -30,6 +30,8 @@ class Labelled:
     n_classes: int
     weights: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     """What each row counts in training, about 1; all 1 if not given."""
+    labels: Sequence[str] = ()
+    """The classes' names, in the order of their numbers; empty if nobody needs them."""
 
     def __post_init__(self) -> None:
         if len(self.weights) == 0:
@@ -41,6 +43,8 @@ class Architecture(ABC):
 
     uses_encoder: ClassVar[bool] = False
     """Whether the frozen encoder is part of the model: its size and load time count."""
+    local: ClassVar[bool] = True
+    """Whether it answers on this machine. What does not is never timed: each call costs money."""
 
     def __init__(self, settings: Baseline, embed: Embed, seed: int) -> None:
         """Keep the settings; ``embed`` is only called where sentence vectors are needed."""
@@ -120,7 +124,7 @@ def labelled(rows: pd.DataFrame, labels: Sequence[str]) -> Labelled:
     index = {label: number for number, label in enumerate(labels)}
     y = np.asarray(kept["label"].map(index), dtype=np.int64)
     weights = kept["weight"].to_numpy(np.float64) if "weight" in kept else np.ones(len(kept))
-    return Labelled(kept["text"].tolist(), y, len(labels), weights)
+    return Labelled(kept["text"].tolist(), y, len(labels), weights, labels)
 
 
 def accuracy(frame: pd.DataFrame, split: str, labels: Sequence[str]) -> float:

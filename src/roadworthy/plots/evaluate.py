@@ -18,6 +18,7 @@ NAMES = {
     "boosted": "Gradient-boosted trees",
     "neighbours": "Nearest neighbours, frozen encoder",
     "probe": "Logistic regression, frozen encoder",
+    "endpoint": "Large model, by endpoint",
     "lora": "LoRA fine-tuned encoder",
 }
 SHADES = ("#c4c4c4", "#a6a6a6", "#cc79a7", "#009e73", "#56b4e9", "#e69f00")
