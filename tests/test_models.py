@@ -102,9 +102,10 @@ def test_two_classes_work_in_every_architecture():
 def test_probe_equals_scikit_learn_and_gives_absent_classes_nothing():
     rng = np.random.default_rng(0)
     vectors, y = rng.normal(size=(60, 5)), np.repeat([0, 1, 3], 20)
-    weights, bias = fit_probe(vectors, y, 4, C=1.0)
+    probe = fit_probe(vectors, y, 4, C=1.0)
     reference = LogisticRegression(C=1.0, max_iter=2000).fit(vectors, y).predict_proba(vectors)
-    ours = softmax(vectors @ weights.T + bias)
+    ours = probe.predict_proba(vectors)
+    np.testing.assert_array_equal(ours.argmax(axis=1), probe.predict(vectors))
     np.testing.assert_allclose(ours[:, [0, 1, 3]], reference, atol=1e-9)
     assert ours[:, 2].max() == 0
 
@@ -152,8 +153,9 @@ def test_keywords_of_a_language_without_spaces_fall_back_to_the_shares():
 
 
 def test_a_probe_that_saw_one_class_always_says_it():
-    weights, bias = fit_probe(np.eye(3), np.array([1, 1, 1]), 3, C=1.0)
-    assert softmax(np.eye(3) @ weights.T + bias).argmax(axis=1).tolist() == [1, 1, 1]
+    probe = fit_probe(np.eye(3), np.array([1, 1, 1]), 3, C=1.0)
+    assert probe.predict(np.eye(3)).tolist() == [1, 1, 1]
+    np.testing.assert_array_equal(probe.predict_proba(np.eye(3)), [[0, 1, 0]] * 3)
 
 
 @pytest.mark.parametrize("name", ["tfidf", "boosted"])

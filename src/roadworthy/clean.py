@@ -87,10 +87,9 @@ def compare(
         labels, counts = treat(y["train"], issues, name)
         keep = counts > 0
         X, given = vectors["train"][keep], labels[keep]
-        W, bias = fit_probe(X, given, n_classes, settings.C, counts[keep])
+        probe = fit_probe(X, given, n_classes, settings.C, counts[keep])
         right, right_test = (
-            (vectors[split] @ W.T + bias).argmax(axis=1) == y[split]
-            for split in ("validation", "test")
+            probe.predict(vectors[split]) == y[split] for split in ("validation", "test")
         )
         reference = right if reference is None else reference
         gain = difference(right, reference, draws, 1 - (1 - CONFIDENCE) / (len(ARMS) - 1))
@@ -118,9 +117,8 @@ def effect_of_review(rows: Rows, settings: Clean, seed: int) -> dict[str, float]
         return dict.fromkeys(("looked_at", "relabelled", "gain", "gain_low", "gain_high"), 0)
     right = []
     for y in (rows.y_filed, rows.y["train"]):
-        W, bias = fit_probe(rows.X["train"], y, len(rows.labels), settings.C)
-        said = (rows.X["validation"] @ W.T + bias).argmax(axis=1)
-        right.append(said == rows.y["validation"])
+        probe = fit_probe(rows.X["train"], y, len(rows.labels), settings.C)
+        right.append(probe.predict(rows.X["validation"]) == rows.y["validation"])
     draws = resampled(len(right[0]), settings.resamples, seed)
     gain = difference(right[1], right[0], draws, CONFIDENCE)
     return {

@@ -17,7 +17,6 @@ from tqdm import tqdm
 from roadworthy.doubt import DOUBT, posterior
 from roadworthy.errors import UserError
 from roadworthy.intervals import wilson
-from roadworthy.models.architecture import softmax
 from roadworthy.models.probe import fit_probe
 from roadworthy.settings import Clean
 
@@ -92,8 +91,8 @@ def out_of_fold(
     probabilities = np.zeros((len(y), n_classes))
     splits = folds(y, groups, settings.folds, seed)
     for train, held in tqdm(splits, desc="out-of-fold probe", unit="fold"):
-        weights, bias = fit_probe(vectors[train], y[train], n_classes, settings.C)
-        probabilities[held] = softmax(vectors[held] @ weights.T + bias)
+        probe = fit_probe(vectors[train], y[train], n_classes, settings.C)
+        probabilities[held] = probe.predict_proba(vectors[held])
     return probabilities
 
 
@@ -122,8 +121,8 @@ def of_held_out(
     views: dict[str, NDArray[np.floating]], y: dict[str, Integers], keep: Flags, C: float
 ) -> Noise:
     """Noise of the test labels, by a probe on the training rows of ``keep``; both by split name."""
-    weights, bias = fit_probe(views["train"][keep], y["train"][keep], int(y["train"].max()) + 1, C)
-    return noise(y["test"], softmax(views["test"] @ weights.T + bias))
+    probe = fit_probe(views["train"][keep], y["train"][keep], int(y["train"].max()) + 1, C)
+    return noise(y["test"], probe.predict_proba(views["test"]))
 
 
 def hit_rate(

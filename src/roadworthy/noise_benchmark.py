@@ -59,8 +59,8 @@ class Material:
 def _accuracy(material: Material, labels: Integers, weights: Floats, C: float) -> float:
     keep = weights > 0
     X = material.views.vectors[keep]
-    W, bias = fit_probe(X, labels[keep], material.views.n_classes, C, weights[keep])
-    return float(((material.test @ W.T + bias).argmax(axis=1) == material.y_test).mean())
+    probe = fit_probe(X, labels[keep], material.views.n_classes, C, weights[keep])
+    return float((probe.predict(material.test) == material.y_test).mean())
 
 
 def _ranking(wrong: Flags, score: Floats) -> dict[str, float]:

@@ -56,8 +56,7 @@ def _right(
     n_classes = int(max(y.max(), more[1].max(initial=0))) + 1
     vectors, labels = np.vstack([X[keep], more[0]]), np.concatenate([y[keep], more[1]])
     counts = np.concatenate([weights[keep], np.ones(len(more[1]))])
-    W, bias = fit_probe(vectors, labels, n_classes, C, counts)
-    return np.asarray((held @ W.T + bias).argmax(axis=1), dtype=np.int64)
+    return fit_probe(vectors, labels, n_classes, C, counts).predict(held)
 
 
 def judge(

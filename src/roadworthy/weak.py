@@ -144,9 +144,8 @@ def compare(
     for name, label in made.items():
         score = np.nan
         if on.any():
-            W, bias = fit_probe(rows.X["train"][on], label[on], len(names), C)
-            said = (rows.X["validation"] @ W.T + bias).argmax(axis=1)
-            score = (said == rows.y["validation"]).mean()
+            probe = fit_probe(rows.X["train"][on], label[on], len(names), C)
+            score = (probe.predict(rows.X["validation"]) == rows.y["validation"]).mean()
         lines[name] = {
             "covered": int(on.sum()),
             "agree": (label == y)[on].mean() if on.any() else np.nan,
