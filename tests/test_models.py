@@ -11,6 +11,7 @@ from roadworthy.models.architecture import (
     accuracy,
     labelled,
     load_arrays,
+    numbers,
     predictions_frame,
     save_arrays,
     softmax,
@@ -137,6 +138,10 @@ def test_labelled_leaves_dropped_rows_out():
     assert train.texts == ["t", "v"]
     assert train.y.tolist() == [1, 1]
     assert train.labels == ["a", "b"]
+
+
+def test_numbers_follow_the_order_of_the_labels():
+    assert numbers(pd.Series(["b", "a", "b"]), ["a", "b"]).tolist() == [1, 0, 1]
 
 
 def test_arrays_round_trip(tmp_path):

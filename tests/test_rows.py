@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from roadworthy.errors import UserError
-from roadworthy.rows import numbers, prepare, reviewed
+from roadworthy.rows import prepare, reviewed
 
 MESSAGES = pd.DataFrame(
     {
@@ -53,7 +53,3 @@ def test_what_people_decided_is_applied_to_training_rows_only():
     assert reviewed(train, looked.head(0))[0]["label"].tolist() == ["a", "b", "b"]
     with pytest.raises(UserError, match="no training row of class 'a'"):
         reviewed(train, pd.DataFrame({"id": ["1"], "label": ["b"]}))
-
-
-def test_numbers_follow_the_order_of_the_labels():
-    assert numbers(pd.Series(["b", "a", "b"]), ["a", "b"]).tolist() == [1, 0, 1]

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from roadworthy.models.architecture import numbers
 from roadworthy.noise import Floats
 
 COLUMNS = [
@@ -37,8 +38,7 @@ def look_again(
     known = votes[votes["id"].isin(ids) & votes["label"].isin(labels)]
     if known.empty or not known["id"].duplicated().any():
         return pd.DataFrame(columns=COLUMNS)
-    number = {label: place for place, label in enumerate(labels)}
-    coded = known.assign(label=known["label"].map(number).astype(float))
+    coded = known.assign(label=numbers(known["label"], labels).astype(float))
     table = coded.pivot(index="id", columns="annotator", values="label")
     place = pd.Index(ids).get_indexer(table.index)
     from cleanlab.multiannotator import get_active_learning_scores, get_label_quality_multiannotator

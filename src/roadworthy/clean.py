@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from roadworthy.intervals import difference, resampled
+from roadworthy.models.architecture import numbers
 from roadworthy.models.probe import fit_probe
 from roadworthy.noise import CONFIDENCE, Noise
 from roadworthy.rows import Rows
@@ -157,9 +158,7 @@ def decisions(
     """
     filed = train if filed is None else filed
     looked = np.zeros(len(train), dtype=bool) if looked is None else looked
-    index = {label: number for number, label in enumerate(labels)}
-    y = np.asarray(train["label"].map(index), dtype=np.int64)
-    treated, weights = treat(y, issues, arm)
+    treated, weights = treat(numbers(train["label"], labels), issues, arm)
     names = np.asarray(labels, dtype=object)
     original = filed["label"].to_numpy()
     changed = [weights == 0, names[treated] != original, weights < 0.5]

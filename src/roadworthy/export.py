@@ -27,7 +27,7 @@ from roadworthy.data import sha256
 from roadworthy.errors import UserError
 from roadworthy.intervals import wilson
 from roadworthy.markdown import table
-from roadworthy.models.architecture import softmax
+from roadworthy.models.architecture import numbers, softmax
 from roadworthy.models.lora import LoraClassifier
 from roadworthy.models.network import IntentNetwork
 from roadworthy.models.onnx import ABOUT, PRECISIONS, OnnxClassifier
@@ -183,8 +183,7 @@ def run() -> str:
     build(merged, classifier, draft)
     rows = store.read_messages().query("in_scope and split != 'train'")
     parts = {split: rows[rows["split"] == split] for split in ("validation", "test")}
-    place = {label: number for number, label in enumerate(classifier.labels)}
-    truth = {split: part["label"].map(place).to_numpy() for split, part in parts.items()}
+    truth = {name: numbers(part["label"], classifier.labels) for name, part in parts.items()}
     engines = {"torch": classifier} | {name: OnnxClassifier(draft, name) for name in PRECISIONS}
     logits = {
         name: {split: engine.logits(part["text"].tolist()) for split, part in parts.items()}

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from roadworthy.errors import UserError
+from roadworthy.models.architecture import numbers
 from roadworthy.noise import Flags, Integers
 from roadworthy.views import Views, joint
 
@@ -46,12 +47,6 @@ class Rows:
     def y_filed(self) -> Integers:
         """Integer labels of the training rows before people's decisions."""
         return numbers(self.filed["label"], self.labels)
-
-
-def numbers(names: pd.Series, labels: list[str]) -> Integers:
-    """Labels as integers in the order of ``labels``."""
-    index = {label: number for number, label in enumerate(labels)}
-    return np.asarray(names.map(index), dtype=np.int64)
 
 
 def prepare(

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from roadworthy.intervals import difference, resampled
+from roadworthy.models.architecture import numbers
 from roadworthy.models.probe import fit_probe
 from roadworthy.noise import CONFIDENCE, Flags, Floats, Integers, folds
-from roadworthy.rows import Rows, Vectors, numbers
+from roadworthy.rows import Rows, Vectors
 from roadworthy.settings import Clean
 
 

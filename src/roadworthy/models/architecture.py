@@ -115,15 +115,20 @@ def predictions_frame(
     )
 
 
+def numbers(names: pd.Series, labels: Sequence[str]) -> NDArray[np.int64]:
+    """Labels as integers in the order of ``labels``."""
+    index = {label: number for number, label in enumerate(labels)}
+    return np.asarray(names.map(index), dtype=np.int64)
+
+
 def labelled(rows: pd.DataFrame, labels: Sequence[str]) -> Labelled:
     """Rows with ``text, label``, labels as integers.
 
     If they were cleaned (``action, weight``), dropped rows are left out.
     """
     kept = rows[rows["action"] != "drop"] if "action" in rows else rows
-    index = {label: number for number, label in enumerate(labels)}
-    y = np.asarray(kept["label"].map(index), dtype=np.int64)
     weights = kept["weight"].to_numpy(np.float64) if "weight" in kept else np.ones(len(kept))
+    y = numbers(kept["label"], labels)
     return Labelled(kept["text"].tolist(), y, len(labels), weights, labels)
 
 
