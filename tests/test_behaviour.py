@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from roadworthy import behaviour
+from roadworthy import behaviour, checklist
 
 LABELS = ["refund", "track"]
-BLANK = dict.fromkeys(behaviour.COLUMNS, "") | {"texts": []}
+BLANK = dict.fromkeys(checklist.COLUMNS, "") | {"texts": []}
 TEXTS = pd.Series(["Where is my parcel?", "Money back, please!", "parcel lost", "Refund me now."])
 TESTS = pd.DataFrame(
     [
@@ -95,22 +95,10 @@ def test_each_kind_has_a_model_that_it_alone_catches():
     assert run(always_refund)["passed"].tolist() == [True, True, True, False]
 
 
-def test_typos_move_two_letters_of_one_word():
-    generator = np.random.default_rng(0)
-    for text in ("where is my parcel", "it is on us", "Größe 12345 fehlt"):
-        changed = behaviour.typo(text, generator)
-        assert sorted(changed) == sorted(text)
-        assert len(changed.split()) == len(text.split())
-    assert behaviour.typo("it is on us", generator) == "it is on us"
-    once = behaviour.typo("abcdefgh", generator)
-    assert sum(a != b for a, b in zip(once, "abcdefgh", strict=True)) == 2
-    assert once[0] == "a"
-
-
 def test_data_without_tests_gets_those_built_in():
     assert behaviour.of(TESTS) is TESTS
     tests = behaviour.of(TESTS.head(0))
-    assert set(tests["name"]) == set(behaviour.CHANGES)
+    assert set(tests["name"]) == set(checklist.CHANGES)
     cases = behaviour.cases(tests, TEXTS, 10, seed=0)
     assert set(cases["test"]) == set(tests["name"])
 

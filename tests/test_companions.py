@@ -143,7 +143,8 @@ def test_labelling_functions_are_read_or_absent(project: Path):
         ("- {name: n, kind: hope, at_most: 0.1}", "kind 'hope' is not"),
         ("- {name: n, kind: invariance, after: 24, at_most: 0.1}", "after = 24 is no text"),
         ("- {name: n, kind: minimum, label: greet, texts: hi, at_most: 0}", "no list of texts"),
-        ("- {kind: invariance, change: typo, at_most: 0.1}", "needs a name"),
+        ("- {kind: invariance, change: typo, at_most: 0.1}", "1 .no name.: it needs a name"),
+        ("- {name: [n], kind: invariance, change: typo, at_most: 0.1}", "is no text"),
         ("- {name: n, kinds: x}", "unknown key 'kinds'"),
     ],
 )

@@ -38,6 +38,7 @@ LAYERS = {
     "config": 2,
     "formats": 3,
     "data": 3,
+    "checklist": 3,
     "companions": 3,
     "drafts": 3,
     "store": 4,

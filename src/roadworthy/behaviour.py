@@ -6,7 +6,6 @@ typo, a greeting or a plain request can throw. The tests are data; one that fail
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,30 +14,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from roadworthy.census import shown
+from roadworthy.checklist import CHANGES, table
 from roadworthy.intervals import wilson
 
 Floats = NDArray[np.float64]
 CONFIDENCE = 0.95
-
-
-def typo(text: str, generator: np.random.Generator) -> str:
-    """Two neighbouring letters of one word of four letters or more change places."""
-    places = [found.span() for found in re.finditer(r"[^\W\d_]{4,}", text)]
-    if not places:
-        return text
-    start, end = places[int(generator.integers(len(places)))]
-    at = int(generator.integers(start + 1, end - 1))
-    return text[:at] + text[at + 1] + text[at] + text[at + 2 :]
-
-
-CHANGES: dict[str, Callable[[str, np.random.Generator], str]] = {
-    "typo": typo,
-    "lower": lambda text, _: text.lower(),
-    "upper": lambda text, _: text.upper(),
-    "no_punctuation": lambda text, _: re.sub(r"[^\w\s]", "", text),
-}
 KINDS = ("invariance", "direction", "minimum")
-COLUMNS = ["name", "kind", "change", "before", "after", "label", "texts", "at_most"]
 BUILT_IN: list[dict[str, Any]] = [
     {"name": name, "kind": "invariance", "change": name, "at_most": limit}
     for name, limit in (("typo", 0.2), ("lower", 0.1), ("upper", 0.2), ("no_punctuation", 0.1))
@@ -50,7 +31,7 @@ def cases(tests: pd.DataFrame, texts: pd.Series, rows: int, seed: int) -> pd.Dat
     """Every case of every test: ``test, kind, text, original, label``.
 
     Args:
-        tests: ``COLUMNS``, blank where a test does not use one.
+        tests: from ``checklist.table``.
         texts: messages that invariance and direction tests change; a change that changes nothing
             makes no case.
         rows: how many of them, drawn once.
@@ -123,8 +104,7 @@ def judge(tests: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:
 
 def of(tests: pd.DataFrame) -> pd.DataFrame:
     """The data's own tests, or those built in where it brings none."""
-    blank: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {"texts": []}
-    return tests if len(tests) else pd.DataFrame([blank | test for test in BUILT_IN])
+    return tests if len(tests) else table(BUILT_IN)
 
 
 def failing(answered: pd.DataFrame, most: int = 5) -> pd.DataFrame:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import yaml
 
+from roadworthy import checklist
 from roadworthy.data import decode, locate, raw
 from roadworthy.errors import UserError
 from roadworthy.formats import read_csv
@@ -24,6 +26,11 @@ def gold(data: Data) -> pd.Series | None:
     frame = raw(data, {"gold": data.gold})
     verified = frame.set_index("id")["gold"].str.strip()
     return verified[verified != ""]
+
+
+def _in_scope(messages: pd.DataFrame) -> set[str]:
+    """The labels that may be named: those of the messages in scope."""
+    return set(messages.loc[messages["in_scope"], "label"])
 
 
 def _beside(data: Data, path: str | None, columns: list[str]) -> pd.DataFrame | None:
@@ -60,7 +67,7 @@ def decisions(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
     frame = _beside(data, data.decisions, ["id", "label"])
     if frame is None:
         return pd.DataFrame(columns=["id", "label"], dtype="str")
-    scope = messages.loc[messages["in_scope"], "label"]
+    scope = _in_scope(messages)
     if data.sample:  # decisions about messages that were not drawn, or their classes
         frame = frame[frame["id"].isin(messages["id"]) & frame["label"].isin(scope)]
     for value in frame.loc[~frame["id"].isin(messages["id"]), "id"]:
@@ -87,7 +94,7 @@ def synthetic(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
         raise UserError(f"{data.synthetic}: the id {value!r} is taken: give each row its own")
     for value in frame.loc[frame["text"].str.strip() == "", "id"]:
         raise UserError(f"{data.synthetic}: row {value!r} has no text: fill it in or remove it")
-    known = set(messages.loc[messages["in_scope"], "label"])
+    known = _in_scope(messages)
     if data.sample:
         frame = frame[frame["label"].isin(known)]
     for value in frame.loc[~frame["label"].isin(known), "label"]:
@@ -103,24 +110,18 @@ def labelling(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
     """
     columns = ["name", "label", "pattern", "unless"]
     entries = _entries(data, data.labelling, columns)
-    rules = [
+    rules: list[dict[str, Any]] = [
         {name: "" if entry.get(name) is None else str(entry[name]) for name in columns}
         for entry in entries
     ]
-    known, names = set(messages.loc[messages["in_scope"], "label"]), set[str]()
+    known = _in_scope(messages)
     rules = [rule for rule in rules if not data.sample or rule["label"] in known]
-    for number, rule in enumerate(rules):
-        if problem := _rule_problem(rule, known, names):
-            where = f"{data.labelling}, entry {number + 1} ({rule['name'] or 'no name'})"
-            raise UserError(f"{where}: {problem}")
-        names.add(rule["name"])
+    _check(rules, data.labelling, known, _rule_problem)
     return pd.DataFrame(rules, columns=columns, dtype="str")
 
 
-def _rule_problem(rule: dict[str, str], known: set[str], names: set[str]) -> str:
+def _rule_problem(rule: dict[str, Any], known: set[str]) -> str:
     """What is wrong with a labelling function; empty if nothing is."""
-    if not rule["name"] or rule["name"] in names:
-        return "it needs a name of its own"
     if rule["label"] not in known:
         return f"no message in scope has the label {rule['label']!r}"
     if not rule["pattern"]:
@@ -141,21 +142,14 @@ def behaviour(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
     Raises:
         UserError: not such a list, a name twice, an unknown kind, change or label, or no case.
     """
-    columns = ["name", "kind", "change", "before", "after", "label", "texts", "at_most"]
-    entries = _entries(data, data.behaviour, columns)
-    known, names = set(messages.loc[messages["in_scope"], "label"]), set[str]()
+    entries, known = _entries(data, data.behaviour, checklist.COLUMNS), _in_scope(messages)
     if data.sample:
         entries = [entry for entry in entries if entry.get("label", "") in {*known, ""}]
-    for number, entry in enumerate(entries):
-        if problem := _test_problem(entry, known, names):
-            where = f"{data.behaviour}, entry {number + 1} ({entry.get('name')})"
-            raise UserError(f"{where}: {problem}")
-        names.add(str(entry["name"]))
-    blank: dict[str, Any] = dict.fromkeys(columns, "") | {"texts": []}
-    return pd.DataFrame([blank | entry for entry in entries], columns=columns)
+    _check(entries, data.behaviour, known, _test_problem)
+    return checklist.table(entries)
 
 
-def _test_problem(entry: dict[str, Any], known: set[str], names: set[str]) -> str:
+def _test_problem(entry: dict[str, Any], known: set[str]) -> str:
     """What is wrong with a behavioural test; empty if nothing is."""
     needs = {
         "invariance": entry.get("change") or entry.get("before") or entry.get("after"),
@@ -163,8 +157,6 @@ def _test_problem(entry: dict[str, Any], known: set[str], names: set[str]) -> st
         "minimum": entry.get("texts"),
     }
     kind, limit = entry.get("kind"), entry.get("at_most")
-    if not entry.get("name") or entry["name"] in names:
-        return "it needs a name of its own"
     if kind not in needs:
         return f"kind {kind!r} is not one of {', '.join(needs)}"
     if not needs[kind]:
@@ -175,8 +167,8 @@ def _test_problem(entry: dict[str, Any], known: set[str], names: set[str]) -> st
     texts = entry.get("texts", [])
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         return "texts are no list of texts"
-    if entry.get("change") not in (None, "typo", "lower", "upper", "no_punctuation"):
-        return f"change {entry['change']!r} is not one of typo, lower, upper, no_punctuation"
+    if entry.get("change") not in (None, *checklist.CHANGES):
+        return f"change {entry['change']!r} is not one of {', '.join(checklist.CHANGES)}"
     if kind != "invariance" and entry.get("label") not in known:
         return f"no message in scope has the label {entry.get('label')!r}"
     if not isinstance(limit, int | float) or not 0 <= limit <= 1:
@@ -198,6 +190,22 @@ def _entries(data: Data, where: str | None, keys: list[str]) -> list[dict[str, A
         if extra:
             raise UserError(f"{where}, entry {number}: unknown key {extra[0]!r}")
     return entries
+
+
+def _check(
+    entries: list[dict[str, Any]],
+    where: str | None,
+    known: set[str],
+    problem: Callable[[dict[str, Any], set[str]], str],
+) -> None:
+    """Raise for the first entry without a name of its own, or with a ``problem`` (else empty)."""
+    names = set[str]()
+    for number, entry in enumerate(entries, start=1):
+        name = str(entry.get("name") or "")
+        own = bool(name) and name not in names
+        if said := problem(entry, known) if own else "it needs a name of its own":
+            raise UserError(f"{where}, entry {number} ({name or 'no name'}): {said}")
+        names.add(name)
 
 
 def people(data: Data) -> tuple[pd.Series | None, pd.Series | None, pd.DataFrame | None]:
