@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,13 +31,11 @@ def key(
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-@contextmanager
 def resumable(
     train: Labelled, validation: Labelled, settings: Finetune, encoder: Encoder, seed: int
-) -> Iterator[Path | None]:
+) -> AbstractContextManager[Path | None]:
     """The folder of this training's checkpoints, see ``drafts.checkpoints``."""
-    with drafts.checkpoints("finetune", key(train, validation, settings, encoder, seed)) as folder:
-        yield folder
+    return drafts.checkpoints("finetune", key(train, validation, settings, encoder, seed))
 
 
 def counts(trained: Trained) -> dict[str, object]:
