@@ -12,7 +12,8 @@ from roadworthy.models.encoder import SentenceEncoder, model_folder
 from roadworthy.models.lora import (
     LoraClassifier,
     fresh_network,
-    predict_logits,
+    head,
+    predict_vectors,
     save_adapter,
     save_merged,
 )
@@ -34,6 +35,10 @@ TEXTS = [
 TRAIN = Labelled(TEXTS, np.tile([0, 1], 6), 2)
 
 
+def logits(network, tokenizer):
+    return head(network, predict_vectors(network, tokenizer, TEXTS, 16, 8))
+
+
 @pytest.fixture(scope="module")
 def vectors():
     return SentenceEncoder(ENCODER)(TEXTS)
@@ -51,7 +56,7 @@ def trained(vectors, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     (folder / "adapter").mkdir()
     (folder / "merged").mkdir()
-    before = predict_logits(result.network, tokenizer, TEXTS, 16, 8)
+    before = logits(result.network, tokenizer)
     same = all(
         torch.equal(p, frozen[name])
         for name, p in result.network.named_parameters()
@@ -127,7 +132,7 @@ def test_two_runs_from_one_seed_are_equal(vectors):
         )
         tokens = Tokens(tokenizer, network, TRAIN, TRAIN, 16, 4, 0)
         result = fit(network, tokens, settings, "cpu", 7)
-        out.append(predict_logits(result.network, tokenizer, TEXTS, 16, 8))
+        out.append(logits(result.network, tokenizer))
     np.testing.assert_array_equal(out[0], out[1])
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from roadworthy.models.architecture import Labelled, softmax
 from roadworthy.models.encoder import device
-from roadworthy.models.lora import fresh_network, predict_logits
+from roadworthy.models.lora import fresh_network, head, predict_vectors
 from roadworthy.models.network import centroids
 from roadworthy.noise import Flags, Floats, Integers, folds
 from roadworthy.rows import Rows
@@ -64,17 +64,16 @@ def out_of_fold(
         seed: of folds and training.
 
     """
-    classes, recipe = int(y.max()) + 1, settings.recipe
+    classes, recipe, length = int(y.max()) + 1, settings.recipe, encoder.max_length
     probabilities = np.zeros((len(y), classes))
     for learnt, held in folds(y, groups, settings.folds, seed):
         chosen = learnt[keep[learnt]]
         start = centroids(vectors[chosen], y[chosen], classes)
         network, tokenizer = fresh_network(encoder, recipe.lora, start, recipe.scale, seed)
         train = Labelled([texts[row] for row in chosen], y[chosen], classes)
-        size = recipe.batch_size
-        tokens = Tokens(tokenizer, network, train, None, encoder.max_length, size, seed)
+        tokens = Tokens(tokenizer, network, train, None, length, recipe.batch_size, seed)
         fit(network, tokens, recipe, device(encoder).type, seed)
         judged = [texts[row] for row in held]
-        logits = predict_logits(network, tokenizer, judged, encoder.max_length, encoder.batch_size)
-        probabilities[held] = softmax(logits)
+        own = predict_vectors(network, tokenizer, judged, length, encoder.batch_size)
+        probabilities[held] = softmax(head(network, own))
     return probabilities

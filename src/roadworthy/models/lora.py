@@ -178,7 +178,10 @@ def predict_vectors(
     max_length: int,
     batch_size: int,
 ) -> NDArray[np.float32]:
-    """Sentence vectors of shape (n, d), batched by length, in the order of ``texts``."""
+    """Sentence vectors of shape (n, d), batched by length, in the order of ``texts``.
+
+    ``head`` gives their logits.
+    """
     tokens = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
     out = np.zeros((len(texts), network.prototypes.shape[1]), dtype=np.float32)
     network.eval()
@@ -199,14 +202,3 @@ def head(network: IntentNetwork, vectors: NDArray[np.float32]) -> NDArray[np.flo
         tensor = torch.from_numpy(vectors).to(network.prototypes.device)
         logits: NDArray[np.float32] = network.head(tensor).float().cpu().numpy()
     return logits
-
-
-def predict_logits(
-    network: IntentNetwork,
-    tokenizer: Any,  # noqa: ANN401
-    texts: Sequence[str],
-    max_length: int,
-    batch_size: int,
-) -> NDArray[np.float32]:
-    """Logits of shape (n, classes), in the order of ``texts``."""
-    return head(network, predict_vectors(network, tokenizer, texts, max_length, batch_size))
