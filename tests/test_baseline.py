@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from roadworthy.baseline import build, fit_all
+from roadworthy.baseline import ARCHITECTURES, build, fit_all
 from roadworthy.errors import UserError
-from roadworthy.models import ARCHITECTURES, Labelled
-from roadworthy.models.architecture import accuracy
+from roadworthy.models.architecture import Labelled, accuracy
 from roadworthy.settings import Baseline, Boosted
 
 LOCAL = [name for name, kind in ARCHITECTURES.items() if kind.local]

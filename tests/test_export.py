@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,17 @@ from roadworthy.models.network import centroids
 from roadworthy.settings import Lora
 
 LONG = "my parcel should have come on monday, " * 12
+
+
+@pytest.mark.parametrize(
+    ("module", "loaded"),
+    [("onnx", "False"), pytest.param("network", "True", marks=pytest.mark.slow)],
+)
+def test_serving_the_export_loads_no_torch(module: str, loaded: str):
+    script = f"import sys, roadworthy.models.{module}; print('torch' in sys.modules)"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == loaded
 
 
 def engines() -> tuple[dict[str, dict[str, np.ndarray]], dict[str, np.ndarray]]:

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from roadworthy.baseline import ARCHITECTURES
 from roadworthy.errors import UserError
-from roadworthy.models import ARCHITECTURES, Labelled
 from roadworthy.models.architecture import (
+    Labelled,
     accuracy,
     labelled,
     load_arrays,

@@ -1,7 +1,8 @@
 """Stage ``baseline``: what would simple methods score?
 
 Every architecture of conf/baseline is fitted on the rows that ``clean`` kept and gives one
-predictions frame of the same shape.
+predictions frame of the same shape. A new architecture is one new file in models/ with a subclass
+of ``Architecture``, one line in ``ARCHITECTURES`` and one word in conf/baseline.
 """
 
 from __future__ import annotations
@@ -12,9 +13,25 @@ import pandas as pd
 from tqdm import tqdm
 
 from roadworthy.errors import UserError
-from roadworthy.models import ARCHITECTURES, Architecture, Embed, Labelled
-from roadworthy.models.architecture import predictions_frame
+from roadworthy.models.architecture import Architecture, Embed, Labelled, predictions_frame
+from roadworthy.models.boosted import Boosted
+from roadworthy.models.endpoint import Endpoint
+from roadworthy.models.keyword import Keyword
+from roadworthy.models.majority import Majority
+from roadworthy.models.neighbours import Neighbours
+from roadworthy.models.probe import Probe
+from roadworthy.models.tfidf import Tfidf
 from roadworthy.settings import Baseline
+
+ARCHITECTURES: dict[str, type[Architecture]] = {
+    "majority": Majority,
+    "keyword": Keyword,
+    "tfidf": Tfidf,
+    "boosted": Boosted,
+    "neighbours": Neighbours,
+    "probe": Probe,
+    "endpoint": Endpoint,
+}
 
 
 def build(name: str, settings: Baseline, embed: Embed, seed: int) -> Architecture:
