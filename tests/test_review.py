@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -145,6 +147,32 @@ def test_decisions_made_at_once_are_all_kept(filed: Path):
     for thread in threads:
         thread.join()
     assert sorted(written(filed)) == sorted([id, "leave"] for id in WAITING)
+
+
+def test_two_demos_lose_no_decision(filed: Path):
+    """Another process holds the lock: this one waits, and keeps what was written meanwhile."""
+    lock = filed / review.LOCK
+    lock.parent.mkdir()
+    script = """
+import fcntl, sys
+with open(sys.argv[1], "w") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    print(flush=True)
+    input()
+"""
+    command = [sys.executable, "-c", script, str(lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        ours = threading.Thread(target=review.decide, args=(settings(), "a", "leave"))
+        ours.start()
+        ours.join(0.3)
+        assert ours.is_alive()
+        (filed / FILE).parent.mkdir(parents=True)
+        (filed / FILE).write_text("id,label\nb,greet\n")
+        other.communicate(b"\n")
+        ours.join()
+    assert written(filed) == [["b", "greet"], ["a", "leave"]]
 
 
 def test_the_handlers_go_through_the_queue(filed: Path):

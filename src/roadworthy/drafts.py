@@ -60,6 +60,24 @@ def publish(stage: str) -> None:
 
 
 @contextmanager
+def locked(path: Path, wait: bool) -> Iterator[bool]:
+    """Hold the lock that this file is, against threads and processes of this machine alike.
+
+    False, at once, where another has it and ``wait`` is off.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if wait:
+                raise
+            yield False
+            return
+        yield True
+
+
+@contextmanager
 def checkpoints(stage: str, key: str) -> Iterator[Path | None]:
     """A folder for what a killed training goes on from; it goes once the stage is published.
 
@@ -67,11 +85,8 @@ def checkpoints(stage: str, key: str) -> Iterator[Path | None]:
     another process trains here.
     """
     above = root() / "scratch" / "checkpoints" / stage
-    above.mkdir(parents=True, exist_ok=True)
-    with (above / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+    with locked(above / "lock", wait=False) as held:
+        if not held:
             yield None
             return
         for other in above.iterdir():

@@ -7,19 +7,21 @@ decisions.
 from __future__ import annotations
 
 import csv
-import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from roadworthy import companions, store
+from roadworthy import companions, drafts, store
 from roadworthy.config import root
 from roadworthy.errors import UserError
 from roadworthy.settings import Data
 
-LOCK = threading.Lock()
-"""Held from reading the decisions until they are replaced: of two at once, neither is lost."""
+LOCK = "scratch/decisions.lock"
+"""Held from reading the decisions until they are replaced: of two at once, neither is lost.
+
+Relative to the root, and not beside the decisions: DVC watches data/.
+"""
 
 
 def file_name(data: Data) -> str:
@@ -74,7 +76,7 @@ def decide(data: Data, id: str, label: str) -> None:
         raise UserError(f"no message has the id {id!r}")
     if label not in labels(messages):
         raise UserError(f"{label!r} is no label in scope: choose one of the data set's own")
-    with LOCK:
+    with drafts.locked(root() / LOCK, wait=True):
         others = decided(data, messages).query("id != @id")
         _write(data, pd.concat([others, pd.DataFrame({"id": [id], "label": [label]})]))
 
@@ -82,7 +84,7 @@ def decide(data: Data, id: str, label: str) -> None:
 def undo(data: Data, id: str) -> None:
     """Take back the decision about one message: it waits again."""
     messages = store.read_messages()
-    with LOCK:
+    with drafts.locked(root() / LOCK, wait=True):
         _write(data, decided(data, messages).query("id != @id"))
 
 
