@@ -2,8 +2,12 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from roadworthy.demo import LIMIT, explainer, router
+from roadworthy import store
+from roadworthy.demo import LIMIT, explainer, fitted, router
+from roadworthy.drafts import DRAFT
+from roadworthy.errors import UserError
 
 
 class Fixed:
@@ -43,6 +47,22 @@ def test_a_label_cannot_inject_markup():
     assert "<script>" not in said
     _, said = router(0.5, 1.0, Fixed(["![x](//elsewhere.example/p.png)", "b"], [0.9, 0.1]))("hi")
     assert "![x](" not in said
+
+
+def test_a_calibration_of_another_model_is_refused(project, monkeypatch):
+    monkeypatch.setenv(DRAFT, str(project))
+    store.write_frame("finetune", "predictions/lora", pd.DataFrame({"id": ["a"], "p_x": [0.9]}))
+    lora = {"temperature": 0.8, "threshold": 0.7}
+    lora["predictions_sha256"] = store.frame_sha256("finetune", "predictions/lora")
+    store.write_json("artifacts/evaluate/calibration.json", {"lora": lora})
+    assert fitted() == lora
+    store.write_frame("finetune", "predictions/lora", pd.DataFrame({"id": ["a"], "p_x": [0.8]}))
+    with pytest.raises(UserError, match="another model than the one in artifacts/finetune: run `d"):
+        fitted()
+    del lora["predictions_sha256"]  # from before it was written down
+    store.write_json("artifacts/evaluate/calibration.json", {"lora": lora})
+    with pytest.raises(UserError, match="another model"):
+        fitted()
 
 
 class Words(Fixed):

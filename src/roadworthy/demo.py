@@ -88,18 +88,36 @@ def explainer(
     return why
 
 
+def fitted() -> dict[str, Any]:
+    """Temperature and threshold of the fine-tuned model, as ``evaluate`` wrote them.
+
+    They are tied to the model by its predictions, which are made and published together with it.
+
+    Raises:
+        UserError: they were fitted on what another model had said.
+
+    """
+    path = "artifacts/evaluate/calibration.json"
+    found: dict[str, Any] = store.read_json(path, "evaluate")["lora"]
+    if found.get("predictions_sha256") != store.frame_sha256("finetune", "predictions/lora"):
+        raise UserError(
+            f"{path} was fitted on another model than the one in artifacts/finetune: "
+            f"run `dvc repro`, then start the demo again"
+        )
+    return found
+
+
 def build() -> Any:  # noqa: ANN401 - gradio's Blocks
     """The page over artifacts/finetune/merged, with temperature and threshold from ``evaluate``.
 
     Raises:
-        UserError: a stage has not run yet; names the command.
+        UserError: a stage has not run yet, or since another one has; names the command.
 
     """
     from roadworthy.models.lora import LoraClassifier
 
-    settings = recorded()
+    settings, chosen = recorded(), fitted()
     model = LoraClassifier(store.folder("finetune", "merged"), settings.encoder)
-    fitted = store.read_json("artifacts/evaluate/calibration.json", "evaluate")["lora"]
     verdict = store.read_metrics("readiness")["verdict"]
     messages = store.read_messages()
     examples = messages[messages["split"] == "validation"].drop_duplicates("label")["text"].head(6)
@@ -132,7 +150,7 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
                 inputs=message,
                 label="Messages from the validation rows",
             )
-            route = router(fitted["threshold"], fitted["temperature"], model)
+            route = router(chosen["threshold"], chosen["temperature"], model)
             gr.on(
                 [button.click, message.submit],
                 route,

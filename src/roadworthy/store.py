@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from roadworthy.config import root
-from roadworthy.data import id_hash
+from roadworthy.data import id_hash, sha256
 from roadworthy.drafts import write_root
 from roadworthy.errors import UserError
 
@@ -104,6 +104,11 @@ def write_frames(stage: str, frames: dict[str, pd.DataFrame]) -> None:
 def read_frame(stage: str, name: str) -> pd.DataFrame:
     """A frame that an earlier stage wrote."""
     return pd.read_parquet(existing(f"artifacts/{stage}/{name}.parquet", stage))
+
+
+def frame_sha256(stage: str, name: str) -> str:
+    """SHA-256 of the file of a frame that an earlier stage wrote."""
+    return sha256(existing(f"artifacts/{stage}/{name}.parquet", stage))
 
 
 def read_messages() -> pd.DataFrame:
