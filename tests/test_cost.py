@@ -141,6 +141,22 @@ def test_without_a_timing_every_number_is_null_and_nothing_is_guessed(records, b
     assert "lora" not in set(sensitivity.sensitivity(found, CFG)["model"])
 
 
+def test_a_best_baseline_that_was_never_timed_leaves_a_stated_gap(records):
+    """As after a new architecture, until ``make timings`` is run again."""
+    records["baseline"]["models"]["static"] = {"size_bytes": 500}
+    records["evaluate"]["models"]["static"] = {"accuracy": {"value": 0.85}}
+    found = cost.measured(**records)
+    table = cost.table(cost.record(found, records["reference"], CFG), found)
+    assert table["note"].to_dict() | {"static": ""} == {
+        name: "list price; accuracy not measured" if name in ("small", "large") else ""
+        for name in table.index
+    }
+    assert "make timings" in table.loc["static", "note"]
+    assert list(sensitivity.break_even(found, CFG, "lora", "static")) == ["small", "large"]
+    assert "static" not in sensitivity.spending(found, CFG, points=5)
+    figures.value_for_money(table, "USD")
+
+
 def test_a_misspelt_timing_is_an_error_not_a_default(records):
     records["reference"]["models"]["lora"].pop("fit_rows")
     with pytest.raises(KeyError, match="fit_rows"):

@@ -20,6 +20,7 @@ from roadworthy.models.keyword import Keyword
 from roadworthy.models.majority import Majority
 from roadworthy.models.neighbours import Neighbours
 from roadworthy.models.probe import Probe
+from roadworthy.models.static import Static
 from roadworthy.models.tfidf import Tfidf
 from roadworthy.settings import Baseline
 
@@ -27,6 +28,7 @@ ARCHITECTURES: dict[str, type[Architecture]] = {
     "majority": Majority,
     "keyword": Keyword,
     "tfidf": Tfidf,
+    "static": Static,
     "boosted": Boosted,
     "neighbours": Neighbours,
     "probe": Probe,

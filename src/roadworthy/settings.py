@@ -254,6 +254,19 @@ class Boosted:
 
 
 @dataclass
+class Static:
+    """Logistic regression on the mean of static word vectors."""
+
+    words: int = _bounded(10_000, 1, 1_000_000)
+    """Most frequent words of the training rows: each costs one pass through the encoder."""
+    dimensions: int = _bounded(256, 1, 4096)
+    """Principal components kept; no more than the encoder's own dimensions."""
+    smoothing: float = _bounded(0.03, 1e-6, 1e6)
+    """A word of relative frequency p counts smoothing / (smoothing + p); large: all words alike."""
+    C: float = _bounded(10.0, 1e-4, 1e4)
+
+
+@dataclass
 class Neighbours:
     """Nearest neighbours on frozen embeddings."""
 
@@ -318,6 +331,7 @@ class Baseline:
     keyword: Keyword = field(default_factory=Keyword)
     tfidf: Tfidf = field(default_factory=Tfidf)
     boosted: Boosted = field(default_factory=Boosted)
+    static: Static = field(default_factory=Static)
     neighbours: Neighbours = field(default_factory=Neighbours)
     probe: Probe = field(default_factory=Probe)
     endpoint: Endpoint = field(default_factory=Endpoint)

@@ -125,10 +125,17 @@ class Lookup:
     So that no stage embeds the same message twice.
     """
 
-    def __init__(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """``vectors`` has one row per text."""
+    def __init__(
+        self, texts: Sequence[str], vectors: NDArray[np.float32], settings: Encoder | None = None
+    ) -> None:
+        """``vectors`` has one row per text; ``settings``: the encoder of texts not among them."""
         self.vectors, self.row = vectors, {text: number for number, text in enumerate(texts)}
+        self.settings = settings
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors of known texts; an unknown text is a programming error."""
+        """Vectors of shape (n, d); an unknown text without ``settings`` is a programming error."""
+        unknown = [text for text in dict.fromkeys(texts) if text not in self.row]
+        if unknown and self.settings:  # the encoder is loaded only where there is need
+            self.row |= {text: n for n, text in enumerate(unknown, start=len(self.vectors))}
+            self.vectors = np.vstack([self.vectors, SentenceEncoder(self.settings)(unknown)])
         return self.vectors[[self.row[text] for text in texts]]

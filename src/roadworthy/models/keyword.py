@@ -17,10 +17,15 @@ from roadworthy.errors import UserError
 from roadworthy.models.architecture import Architecture, Labelled
 
 
+def words(text: str) -> list[str]:
+    """The words of a message, in order and lower case."""
+    return re.findall(r"\w+", text.casefold())
+
+
 def terms(text: str) -> set[str]:
     """The words and word pairs of a message, in lower case."""
-    words = re.findall(r"\w+", text.casefold())
-    return {*words, *(f"{first} {second}" for first, second in pairwise(words))}
+    found = words(text)
+    return {*found, *(f"{first} {second}" for first, second in pairwise(found))}
 
 
 class Keyword(Architecture):
