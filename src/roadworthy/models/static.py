@@ -49,7 +49,8 @@ class Static(Architecture):
             rows = [self.row[word] for word in words(text) if word in self.row]
             sums[number] = self.table[rows].sum(axis=0)
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-        return sums / np.maximum(lengths, np.finfo(np.float32).tiny)
+        unit: NDArray[np.float32] = sums / np.maximum(lengths, np.finfo(np.float32).tiny)
+        return unit
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
         return softmax(self._vectors(texts) @ self.weights.T + self.bias)

@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from roadworthy.plots.style import BLUE, GREY, ORANGE, canvas, plain
+from roadworthy.cascade import Cascade
+from roadworthy.plots.style import BLUE, GREEN, GREY, ORANGE, canvas, plain
 
 NAMES = {
     "majority": "Always the commonest label",
@@ -151,6 +152,25 @@ def risk_coverage(curves: pd.DataFrame, result: dict[str, Any]) -> Figure:
     axis.set(xlim=(0, 101), xlabel="messages automated, %", ylabel="errors among them, %")
     axis.set_ylim(0, min(100, max(4 * accepted, 30)))
     axis.legend(fontsize=8.5, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def cascade(cascades: dict[str, Cascade], tuned: str, alone: float) -> Figure:
+    """Accuracy on test rows against the share that a cheap model answers first, a line a model.
+
+    The dots are the thresholds in use, fixed on validation rows; ``alone`` is the accuracy (0-1) of
+    the model ``tuned`` alone.
+    """
+    figure, (axis,) = canvas(width=8.0, height=3.6)
+    label = f"{NAMES.get(tuned, plain(tuned))} alone"
+    axis.axhline(100 * alone, color=BLUE, linewidth=1.4, linestyle="--", label=label)
+    for (name, one), colour in zip(cascades.items(), (ORANGE, GREEN) * len(cascades), strict=False):
+        share, accuracy = 100 * one.curve["share"], 100 * one.curve["accuracy"]
+        label = f"{NAMES.get(name, plain(name))} first: {100 * one.share:.0f} % answered"
+        axis.plot(share, accuracy, color=colour, linewidth=1.6, label=label)
+        axis.plot(100 * one.share, 100 * one.accuracy.value, "o", color=colour, markersize=8)
+    axis.set(xlim=(-1, 101), xlabel="answered by the cheap model, %", ylabel="accuracy, %")
+    axis.legend(fontsize=8.5, frameon=False, loc="lower left")
     return figure
 
 
