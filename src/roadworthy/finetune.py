@@ -26,7 +26,8 @@ def key(
         rows = zip(part.texts, part.y.tolist(), part.weights.tolist(), strict=True)
         parts += [*map(repr, rows), "end"]
     source = Path(__file__).parent
-    names = ("training.py", "recipe.py", "tokens.py", "models/lora.py", "models/network.py")
+    names = ["training.py", "recipe.py", "tokens.py", "distributed.py"]
+    names += ["models/lora.py", "models/network.py"]
     parts += [sha256(source / name) for name in names]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 

@@ -7,13 +7,17 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from roadworthy.distributed import gathered
 from roadworthy.models.network import IntentNetwork
 from roadworthy.settings import Finetune
-from roadworthy.tokens import Batch
+from roadworthy.tokens import IGNORED, Batch
 
 
 class Recipe(pl.LightningModule):
-    """Loss, optimiser, schedule, and the learning curve."""
+    """Loss, optimiser, schedule, and the learning curve.
+
+    Each process counts what it has seen itself; ``curve`` is that of all together.
+    """
 
     def __init__(self, network: IntentNetwork, settings: Finetune, total_steps: int) -> None:
         """``total_steps`` is where the learning rate reaches zero."""
@@ -23,7 +27,7 @@ class Recipe(pl.LightningModule):
         self.examples = self.tokens = 0
         self.strict_loading = False  # checkpoints hold what is trained, not the frozen base
         self._losses: list[float] = []
-        self._right: list[torch.Tensor] = []
+        self._right = self._judged = 0
         self._random: tuple[torch.Tensor, list[torch.Tensor]] | None = None
 
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
@@ -33,24 +37,28 @@ class Recipe(pl.LightningModule):
             logits, batch["label"], label_smoothing=self.settings.label_smoothing, reduction="none"
         )
         loss = (losses * batch["weight"]).mean()
-        self.examples += len(batch["label"])
-        self.tokens += int(batch["attention_mask"].sum())
+        real = batch["label"] != IGNORED
+        self.examples += int(real.sum())
+        self.tokens += int(batch["attention_mask"][real].sum())
         self._losses.append(float(loss.detach()))
         return loss
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """Which rows are right."""
+        """How many rows are right."""
         logits = self.network.upper(batch["hidden"], batch["attention_mask"])
-        self._right.append(logits.argmax(dim=-1) == batch["label"])
+        self._right += int((logits.argmax(dim=-1) == batch["label"]).sum())
+        self._judged += int((batch["label"] != IGNORED).sum())
 
     def on_validation_epoch_end(self) -> None:
         """Log what the best epoch is chosen by."""
-        self.log("validation_accuracy", torch.cat(self._right).float().mean())
-        self._right.clear()
+        right, judged = zip(*gathered((self._right, self._judged)), strict=True)
+        self.log("validation_accuracy", sum(right) / sum(judged))
+        self._right = self._judged = 0
 
     def on_train_epoch_end(self) -> None:
         """One point of the learning curve."""
-        loss = sum(self._losses) / len(self._losses)
+        losses = gathered(sum(self._losses) / len(self._losses))
+        loss = sum(losses) / len(losses)
         self._losses.clear()
         accuracy = float(self.trainer.callback_metrics.get("validation_accuracy", torch.nan))
         point = {"epoch": self.current_epoch, "step": self.global_step, "train_loss": loss}
@@ -87,16 +95,18 @@ class Recipe(pl.LightningModule):
         trained = {name for name, p in self.named_parameters() if p.requires_grad}
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {name: value for name, value in state.items() if name in trained}
-        checkpoint["recipe"] = {
-            "curve": self.curve,
-            "losses": self._losses,
-            "counts": (self.examples, self.tokens),
-            "random": (torch.get_rng_state(), torch.cuda.get_rng_state_all()),
-        }
+        checkpoint["recipe"] = gathered(
+            {
+                "curve": self.curve,
+                "losses": self._losses,
+                "counts": (self.examples, self.tokens),
+                "random": (torch.get_rng_state(), torch.cuda.get_rng_state_all()),
+            }
+        )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Be where the checkpoint was written."""
-        kept = checkpoint["recipe"]
+        kept = checkpoint["recipe"][self.trainer.global_rank]
         self.curve, self._losses = list(kept["curve"]), list(kept["losses"])
         self.examples, self.tokens = kept["counts"]
         self._random = kept["random"]

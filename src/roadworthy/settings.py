@@ -177,10 +177,32 @@ class Lora:
 
 
 @dataclass
+class Trainer:
+    """How many processes train one network (DDP: Li et al. 2020), each on its part of every batch.
+
+    What is learned does not depend on them, but for dropout and rounding. Tested: one process and
+    two on one CPU machine, also from a notebook; two "nodes" and ``torchrun`` there, by hand. Not
+    tested: several GPUs, several machines, SLURM.
+    """
+
+    devices: int = _bounded(1, 1, 1024)
+    """Processes on each node: GPUs, or on a CPU processes that share ``encoder.threads``."""
+    strategy: str = _one_of("auto", "auto", "ddp")
+    """``auto``: the processes are started here, from a notebook too; a killed training goes on if
+    all are on one node. ``ddp``: a script is run by ``torchrun`` or SLURM, and Lightning takes
+    the processes from there; for ``training.fit`` in a script of one's own, not for the pipeline.
+    Every trained weight must play a part in the loss, as all adapters and class vectors do."""
+    num_nodes: int = _bounded(1, 1, 1024)
+    """Machines. With ``auto`` the same command runs on each, with MASTER_ADDR and MASTER_PORT of
+    the first and NODE_RANK (0, 1, …) set; training then always begins from the start."""
+
+
+@dataclass
 class Finetune:
     """What a LoRA-tuned small transformer scores."""
 
     lora: Lora = field(default_factory=Lora)
+    trainer: Trainer = field(default_factory=Trainer)
     learning_rate: float = _bounded(1.5e-3, 1e-6, 1.0)
     weight_decay: float = _bounded(0.01, 0.0, 1.0)
     warmup: float = _bounded(0.06, 0.0, 0.9)

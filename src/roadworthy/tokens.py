@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from multiprocessing.reduction import DupFd
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,8 @@ from roadworthy.models.encoder import by_length
 from roadworthy.models.network import IntentNetwork
 
 Batch = dict[str, torch.Tensor]
+IGNORED = -100
+"""A label that torch's cross-entropy passes over."""
 
 
 class LengthBuckets(Sampler[list[int]]):
@@ -68,6 +72,8 @@ class Frozen:
             shape = (int(self.starts[-1]), width)
             _reserve(file.fileno(), 4 * shape[0] * width)
             self.states = np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
+            self._file = os.dup(file.fileno())
+        weakref.finalize(self, os.close, self._file)
         device = network.prototypes.device
         network.eval()
         with torch.inference_mode():
@@ -78,6 +84,16 @@ class Frozen:
                 for row, states in zip(batch, hidden, strict=True):
                     start, end = self.starts[row], self.starts[row + 1]
                     self.states[start:end] = states[: end - start]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a process that is being started: the open file, not what is in it."""
+        return {"starts": self.starts, "shape": self.states.shape, "file": DupFd(self._file)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Map the same file."""
+        self.starts = state["starts"]
+        with open(state["file"].detach(), "rb") as file:
+            self.states = np.memmap(file, dtype=np.float32, mode="r", shape=state["shape"])
 
     def __getitem__(self, row: int) -> torch.Tensor:
         """Hidden states (tokens, d) of one row."""
@@ -104,11 +120,18 @@ def pad(rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), mask.long()
 
 
-def collate(states: Frozen, rows: list[dict[str, Any]]) -> Batch:
-    """One batch: ``hidden`` (rows, tokens, d), ``attention_mask``, ``label``, ``weight``."""
-    hidden, mask = pad([states[row["row"]] for row in rows])
-    labels = torch.tensor([row["label"] for row in rows])
-    weights = torch.tensor([row["weight"] for row in rows], dtype=torch.float32)
+def collate(states: Frozen, rank: int, ranks: int, rows: list[dict[str, Any]]) -> Batch:
+    """One process's part of a batch.
+
+    ``hidden`` (rows, tokens, d), ``attention_mask``, ``label``, ``weight``. Weights make the mean
+    over ranks of the mean over rows that of the whole batch. Where there are fewer rows than ranks,
+    a process without one gets the first, its label ``IGNORED``.
+    """
+    part = rows[rank::ranks] or [rows[0] | {"label": IGNORED}]
+    hidden, mask = pad([states[row["row"]] for row in part])
+    labels = torch.tensor([row["label"] for row in part])
+    weights = torch.tensor([row["weight"] for row in part], dtype=torch.float32)
+    weights *= ranks * len(part) / len(rows)
     return {"hidden": hidden, "attention_mask": mask, "label": labels, "weight": weights}
 
 
@@ -151,7 +174,7 @@ class Tokens(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Length-bucketed batches in a new random order each epoch."""
-        rows, join = self.train.remove_columns("input_ids"), partial(collate, self._states[0])
+        rows, join = self.train.remove_columns("input_ids"), self._collate(0)
         return DataLoader(rows, batch_sampler=self.sampler, collate_fn=join)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Batch]:
@@ -159,5 +182,10 @@ class Tokens(pl.LightningDataModule):
         if self.validation is None:
             return []  # Lightning then validates nothing
         rows = self.validation.remove_columns("input_ids")
-        join = partial(collate, self._states[1])
+        join = self._collate(1)
         return DataLoader(rows, batch_size=4 * self.batch_size, collate_fn=join)
+
+    def _collate(self, part: int) -> Callable[[list[dict[str, Any]]], Batch]:
+        trainer = self.trainer
+        rank, ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        return partial(collate, self._states[part], rank, ranks)

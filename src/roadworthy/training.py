@@ -21,6 +21,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from tqdm import tqdm
 
+from roadworthy import distributed
 from roadworthy.models.network import IntentNetwork
 from roadworthy.recipe import Recipe
 from roadworthy.settings import Finetune
@@ -34,8 +35,10 @@ QUIET = (
     "Total length of .* is zero",
     "Checkpoint directory .* exists and is not empty",
     "You're resuming from a checkpoint that ended before the epoch ended",
+    "It is recommended to use `self.log.*sync_dist=True",
 )
-"""Warnings of Lightning's that say nothing here; the last: ``_resumed`` winds the data on."""
+"""Warnings of Lightning's that say nothing here: ``_resumed`` winds the data on, and what is logged
+is that of all processes."""
 
 
 class Progress(pl.Callback):
@@ -44,7 +47,9 @@ class Progress(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Open the bar; it ends early if training stops early."""
         done, total = trainer.global_step, int(trainer.estimated_stepping_batches)
-        self.bar = tqdm(total=total, initial=done, desc="fine-tune", unit="step")
+        self.bar = tqdm(disable=True)  # one bar, however many processes
+        if trainer.is_global_zero:
+            self.bar = tqdm(total=total, initial=done, desc="fine-tune", unit="step")
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:  # noqa: ANN401
         """One step further."""
@@ -77,13 +82,21 @@ class Checkpoints(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:  # noqa: ANN401
         """Save, if it is time."""
         if trainer.global_step - self.saved >= self.every and not trainer.is_last_batch:
-            draft = self.path.with_suffix(".draft")
             try:
-                trainer.save_checkpoint(draft)
-                draft.replace(self.path)
+                self._save(trainer)
             except OSError as error:  # a checkpoint is insurance: the training goes on without
                 log.warning("no checkpoint written at step %d (%s)", trainer.global_step, error)
             self.saved = trainer.global_step
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        draft = self.path.with_suffix(".draft")
+        try:
+            trainer.save_checkpoint(draft)
+        except OSError:
+            trainer.strategy.barrier()  # where the other processes wait
+            raise
+        if trainer.is_global_zero:
+            draft.replace(self.path)
 
 
 @dataclass(frozen=True)
@@ -117,15 +130,33 @@ def fit(
     Args:
         network: the untrained network.
         tokens: training and validation rows.
-        settings: the recipe.
+        settings: the recipe, and in how many processes.
         accelerator: ``cpu`` or ``cuda``, as torch names it.
-        seed: of dropout.
+        seed: of dropout; each further process has the next one.
         folder: of this training alone, on the same rows from the same start: a run that was killed
             goes on from the last checkpoint there and ends with the same weights. None: from the
             start.
 
+    Raises:
+        UserError: ``settings.trainer`` asks for what this machine or session cannot do.
+
     """
-    pl.seed_everything(seed, workers=True, verbose=False)
+    distributed.check(settings.trainer, accelerator)
+    folder = folder if distributed.resumable(settings.trainer) else None
+    task = (network, tokens, settings, accelerator, seed, folder)
+    with distributed.company(settings.trainer, _fit, *task):
+        return _fit(*task)
+
+
+def _fit(
+    network: IntentNetwork,
+    tokens: Tokens,
+    settings: Finetune,
+    accelerator: str,
+    seed: int,
+    folder: Path | None,
+) -> Trained:
+    """What every process does; each returns the same."""
     per_epoch = math.ceil(len(tokens.train) / settings.batch_size)
     epochs = min(settings.max_epochs, math.ceil(settings.max_steps / per_epoch))
     network.train()  # a pretrained transformer comes in evaluation mode, its dropout off
@@ -141,14 +172,19 @@ def fit(
         if folder:
             callbacks.append(Checkpoints(folder / LAST, settings.checkpoint_steps))
         trainer = _trainer(settings, epochs, accelerator, callbacks, where)
+        pl.seed_everything(seed + trainer.global_rank, workers=True, verbose=False)
         stack.enter_context(warnings.catch_warnings())
         for message in QUIET:
             warnings.filterwarnings("ignore", message=message)
-        last = _resumed(folder, tokens, per_epoch)
+        last = _resumed(folder, tokens, per_epoch, trainer.world_size)
         trainer.fit(recipe, datamodule=tokens, ckpt_path=last, weights_only=True)
         if tokens.validation:
-            checkpoint = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
-            recipe.load_state_dict(checkpoint["state_dict"], strict=False)
+            state: dict[str, Any] = {}  # the file is where the first process is
+            if trainer.is_global_zero:
+                kept = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
+                state = kept["state_dict"]
+            recipe.load_state_dict(trainer.strategy.broadcast(state), strict=False)
+        seen = distributed.gathered((recipe.examples, recipe.tokens))
     curve = pd.DataFrame(recipe.curve)
     best_row = int(curve["validation_accuracy"].argmax()) if tokens.validation else -1
     parameters = [(p.numel(), p.requires_grad) for p in network.parameters()]
@@ -157,23 +193,25 @@ def fit(
         curve=curve,
         best_epoch=int(curve["epoch"].iloc[best_row]),
         steps=int(trainer.global_step),
-        examples=recipe.examples,
-        tokens=recipe.tokens,
+        examples=sum(examples for examples, _ in seen),
+        tokens=sum(count for _, count in seen),
         trainable=sum(count for count, trained in parameters if trained),
         total=sum(count for count, _ in parameters),
     )
 
 
-def _resumed(folder: Path | None, tokens: Tokens, per_epoch: int) -> str | None:
+def _resumed(folder: Path | None, tokens: Tokens, per_epoch: int, processes: int) -> str | None:
     """The checkpoint to go on from, if there is one, with the data wound on to its step."""
     path = folder / LAST if folder else None
     if path is None or not path.exists():
         return None
     try:
         kept = torch.load(path, weights_only=True, map_location="cpu")
-        step = kept["global_step"] if "recipe" in kept else kept["recipe"]
+        step = kept["global_step"]
+        if len(kept["recipe"]) != processes:
+            raise ValueError("written by another number of processes")
     except Exception:  # whatever is wrong with it: from the start, then
-        path.unlink()
+        path.unlink(missing_ok=True)  # by whichever process comes first
         return None
     tokens.sampler.epoch, tokens.sampler.skip = divmod(int(step), per_epoch)
     return str(path)
@@ -187,7 +225,10 @@ def _trainer(
     return pl.Trainer(
         max_epochs=epochs,
         accelerator=accelerator,
-        devices=1,
+        devices=settings.trainer.devices,
+        num_nodes=settings.trainer.num_nodes,
+        strategy=distributed.strategy(settings.trainer),
+        use_distributed_sampler=False,  # each process takes its part of a batch, see tokens
         precision=settings.precision,  # type: ignore[arg-type]
         gradient_clip_val=1.0,
         deterministic=True,
