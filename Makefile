@@ -4,7 +4,8 @@
 #   make data      fetch the larger public data sets               make report   HTML of the executed notebooks
 #   make timings   measure latency and throughput here             make readme   the README's tables
 #   make scaling   time the audit on up to a million rows          make export   the model as ONNX, fp32 and int8
-#   make benchmark the public data sets, three seeds (hours)       make check    ruff, mypy, structure, params.yaml
+#   make benchmark the public data sets, three seeds (hours)       make rivals   beside what one would pick instead
+#   make check     ruff, mypy, structure, params.yaml
 
 PYTHON ?= python3
 VENV := $(CURDIR)/.venv
@@ -18,11 +19,11 @@ export VIRTUAL_ENV := $(VENV)
 export OMP_WAIT_POLICY := passive
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help install repro test demo lab data report timings scaling export benchmark readme check
+.PHONY: help install repro test demo lab data report timings scaling rivals export benchmark readme check
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '2,7s/^#//p' Makefile
+	@sed -n '2,8s/^#//p' Makefile
 
 install: $(READY)
 
@@ -77,6 +78,18 @@ timings: $(READY)
 
 scaling: $(READY)
 	@python -m roadworthy scaling
+
+# SetFit is no dependency: it goes into an environment that sees the packages of .venv, and changes none of them.
+.venv-rivals/.installed: $(READY) requirements-rivals.txt
+	@$(VENV)/bin/python -m venv --without-pip .venv-rivals
+	@$(VENV)/bin/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+	  > "$$(.venv-rivals/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/roadworthy.pth"
+	@if $(VENV)/bin/python -m pip --python .venv-rivals/bin/python install -qq --disable-pip-version-check \
+	  --no-input --no-deps -r requirements-rivals.txt; then touch $@; \
+	  else echo "make rivals: SetFit could not be installed; going on without it" >&2; fi
+
+rivals: $(READY) .venv-rivals/.installed
+	@.venv-rivals/bin/python -m roadworthy rivals
 
 export: $(READY)
 	@python -m roadworthy export

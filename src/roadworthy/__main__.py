@@ -80,6 +80,10 @@ def parser() -> argparse.ArgumentParser:
     scaling = commands.add_parser("scaling", help="time the audit on more and more rows")
     scaling.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     scaling.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    rivals = commands.add_parser("rivals", help="measure beside what one would pick instead")
+    rivals.add_argument("overrides", nargs="*", default=["data=banking77", "finetune=long"])
+    rivals.add_argument("--threads", type=int, default=1, help="of every model alike")
+    rivals.add_argument("--one", help=argparse.SUPPRESS)
     export = commands.add_parser("export", help="the fine-tuned model as ONNX, fp32 and int8")
     export.add_argument("--time", help=argparse.SUPPRESS)
     commands.add_parser("readiness", help="print the verdict; exit code 0 go, 1 no-go or unknown")
@@ -118,6 +122,9 @@ def dispatch(options: argparse.Namespace) -> int:
             return _said(module.run(options.overrides, options.data, options.seeds, options.shots))
         case "scaling":
             return _said(module.measured(options.one) if options.one else module.run(options.rows))
+        case "rivals":
+            same = (options.overrides, options.threads)
+            return _said(module.measured(options.one, *same) if options.one else module.run(*same))
         case "export":
             return _said(module.timed(options.time) if options.time else module.run())
         case "demo":
