@@ -28,7 +28,8 @@ import pytest
 
 from roadworthy.baseline import fit_all
 from roadworthy.errors import UserError
-from roadworthy.models import ARCHITECTURES, Labelled
+from roadworthy.baseline import ARCHITECTURES
+from roadworthy.models.architecture import Labelled
 from roadworthy.models.answers import Answers
 from roadworthy.models.architecture import accuracy, labelled
 from roadworthy.models.conversation import ANSWERED, REFUSAL, UNPARSED, Conversation

@@ -63,7 +63,13 @@ def learnt(seconds: float, examples: int) -> Result:
 def recipe(rows: Rows, settings: Settings, keep: Path | None) -> Result:
     """Our LoRA recipe, the vectors that its classes start from included; kept for bulk scoring."""
     from roadworthy.models.encoder import SentenceEncoder
-    from roadworthy.models.lora import LoraClassifier, fresh_network, predict_logits, save_merged
+    from roadworthy.models.lora import (
+        LoraClassifier,
+        fresh_network,
+        head,
+        predict_vectors,
+        save_merged,
+    )
     from roadworthy.models.network import centroids
     from roadworthy.tokens import LengthBuckets, Tokens
     from roadworthy.training import fit
@@ -93,7 +99,8 @@ def recipe(rows: Rows, settings: Settings, keep: Path | None) -> Result:
     curve = [{"seconds": at - start, "validation_accuracy": float(got)} for at, got in lines]
 
     def decide(texts: Sequence[str]) -> NDArray[np.int64]:
-        logits = predict_logits(trained.network, tokenizer, texts, length, encoder.batch_size)
+        net, size = trained.network, encoder.batch_size
+        logits = head(net, predict_vectors(net, tokenizer, texts, length, size))
         found: NDArray[np.int64] = logits.argmax(axis=1)
         return found
 

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from roadworthy import embeddings, store
+from roadworthy.baseline import ARCHITECTURES, build
 from roadworthy.config import recorded, root
-from roadworthy.models import ARCHITECTURES
 from roadworthy.models.architecture import Architecture, Labelled, labelled
 from roadworthy.models.encoder import device
 from roadworthy.settings import Settings
@@ -113,7 +113,6 @@ def timed(names: Iterable[str]) -> list[str]:
 def _baselines(
     settings: Settings, texts: list[str], train: Labelled
 ) -> Iterable[tuple[str, dict[str, Any]]]:
-    from roadworthy.baseline import build
     from roadworthy.models.encoder import SentenceEncoder
 
     load_encoder = seconds(lambda: SentenceEncoder(settings.encoder))
