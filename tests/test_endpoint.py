@@ -26,12 +26,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from roadworthy.baseline import fit_all
+from roadworthy.baseline import ARCHITECTURES, fit_all
 from roadworthy.errors import UserError
-from roadworthy.baseline import ARCHITECTURES
-from roadworthy.models.architecture import Labelled
 from roadworthy.models.answers import Answers
-from roadworthy.models.architecture import accuracy, labelled
+from roadworthy.models.architecture import Labelled, accuracy, labelled
 from roadworthy.models.conversation import ANSWERED, REFUSAL, UNPARSED, Conversation
 from roadworthy.settings import Baseline, Endpoint
 
