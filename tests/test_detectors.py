@@ -15,9 +15,10 @@ CLASSES, SETTINGS = 6, Clean(folds=3)
 
 
 @pytest.fixture(autouse=True)
-def _few_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Heads on so few rows know all they will know after twelve epochs."""
-    monkeypatch.setattr(dynamics, "EPOCHS", 12)
+def _few_epochs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heads on so few rows know after eight epochs what these tests ask; twelve where time is."""
+    slow = request.node.get_closest_marker("slow")
+    monkeypatch.setattr(dynamics, "EPOCHS", 12 if slow else 8)
 
 
 @pytest.fixture(scope="module")

@@ -152,6 +152,8 @@ def test_changing_the_volume_retrains_nothing(clone: Path):
 def nbval(clone: Path, folder: str) -> None:
     """Re-execute a folder's notebooks; cells tagged nbval-check-output must print the same."""
     options = [
+        "-p",
+        "nbval",
         "--nbval-lax",
         "--nbval-current-env",
         "--nbval-sanitize-with",

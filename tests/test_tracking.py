@@ -49,23 +49,25 @@ def test_disabled_is_a_no_op(tracked: Path, monkeypatch: pytest.MonkeyPatch):
 def test_offline_is_the_default_and_the_environment_wins(
     tracked: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    assert tracking.mode(tracking.settings()) == "offline"
+    track = tracking.settings()
+    assert tracking.mode(track) == "offline"
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert tracking.mode(tracking.settings()) == "disabled"
+    assert tracking.mode(track) == "disabled"
 
 
 def test_online_without_a_key_falls_back_to_offline(
     tracked: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     monkeypatch.setenv("WANDB_MODE", "online")
+    track = tracking.settings()
     with caplog.at_level(logging.WARNING):
-        assert tracking.mode(tracking.settings()) == "offline"
+        assert tracking.mode(track) == "offline"
     assert "no API key" in caplog.text
     (Path.home() / ".netrc").write_text("machine example.org login a password b\n")
     with caplog.at_level(logging.WARNING):
-        assert tracking.mode(tracking.settings()) == "offline"
+        assert tracking.mode(track) == "offline"
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
-    assert tracking.mode(tracking.settings()) == "online"
+    assert tracking.mode(track) == "online"
 
 
 def test_offline_writes_a_run_folder(tracked: Path, monkeypatch: pytest.MonkeyPatch):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -96,9 +96,7 @@ def validate(tree: dict[str, Any]) -> dict[str, Any]:
 
     Raises as ``parse`` does.
     """
-    plain = OmegaConf.to_container(OmegaConf.structured(parse(tree)))
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
+    return asdict(parse(tree))
 
 
 def conf(section: str, *overrides: str) -> Any:  # noqa: ANN401 - a section is a mapping or a number
