@@ -17,7 +17,7 @@ from scipy.stats import t
 from sklearn.feature_extraction.text import TfidfVectorizer
 from tqdm import tqdm
 
-from roadworthy import evaluate, scope, store
+from roadworthy import drafts, evaluate, scope, store
 from roadworthy.benchmark_cells import FEW, FULL, Material, made, material
 from roadworthy.benchmark_table import page
 from roadworthy.config import root
@@ -157,9 +157,7 @@ def _written(results: dict[str, Any], curves: dict[str, pd.DataFrame]) -> None:
         draft.replace(folder / f"{name}.png")
     text = json.dumps(store.plain(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     for name, content in {"results.json": text, "table.md": page(json.loads(text))}.items():
-        draft = folder / f"{name}.draft"
-        draft.write_text(content, encoding="utf-8")
-        draft.replace(folder / name)
+        drafts.write_text(folder / name, content)
 
 
 def run(overrides: list[str], data: list[str], seeds: list[int], shots: list[int]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject
 
-from roadworthy import admission
+from roadworthy import admission, drafts
 from roadworthy.config import conf, root, typed
 from roadworthy.data import sha256
 from roadworthy.errors import UserError
@@ -146,7 +146,5 @@ def text(data: Data) -> tuple[Path, str]:
 def refresh() -> Path:
     """Write the Croissant file of the configured data set, by renaming."""
     path, content = text(typed(data=conf("data")).data)
-    draft = path.with_name(path.name + ".draft")
-    draft.write_text(content, encoding="utf-8")
-    draft.replace(path)
+    drafts.write_text(path, content)
     return path

@@ -36,6 +36,13 @@ def write_root() -> Path:
     return Path(draft) if draft else root() / "scratch"
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file by renaming: whoever reads it finds the old one or the new one, whole."""
+    draft = path.with_name(path.name + ".draft")
+    draft.write_text(text, encoding="utf-8", newline="\n")
+    draft.replace(path)
+
+
 def publish(stage: str) -> None:
     """Move a finished stage's draft into place, replacing what was there.
 

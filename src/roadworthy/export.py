@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from roadworthy import calibration, store, timings
+from roadworthy import calibration, drafts, store, timings
 from roadworthy.config import recorded, root
 from roadworthy.data import sha256
 from roadworthy.errors import UserError
@@ -102,9 +102,7 @@ def build(merged: Path, classifier: LoraClassifier, folder: Path) -> None:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    draft.replace(path)
+    drafts.write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def compare(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 from tqdm import tqdm
 
-from roadworthy import admission, duplicates, tuned
+from roadworthy import admission, drafts, duplicates, tuned
 from roadworthy.clean import ARMS, treat
 from roadworthy.config import compose, parse, root
 from roadworthy.corruption import KINDS, corrupt
@@ -200,12 +200,8 @@ def run(overrides: list[str], rates: list[float], draws: int, tuned_rates: list[
             noisy = corrupt(material.y, material.fair, kind, rate, draw)
         result = {"kind": kind, "rate": rate, "draw": draw}
         result |= measure(material, noisy, settings, settings.seed + draw, with_tuned)
-        draft = path.with_suffix(".draft")
-        draft.write_text(json.dumps(result, indent=1), encoding="utf-8")
-        draft.replace(path)
+        drafts.write_text(path, json.dumps(result, indent=1))
     results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     target = root() / "reports" / "tables" / "noise_benchmark.md"
-    draft = target.with_suffix(".draft")
-    draft.write_text(table(results, settings, overrides), encoding="utf-8")
-    draft.replace(target)
+    drafts.write_text(target, table(results, settings, overrides))
     return f"{target.relative_to(root())} written from {len(results)} cells"

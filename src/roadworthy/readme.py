@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from roadworthy import benchmark_table, store
+from roadworthy import benchmark_table, drafts, store
 from roadworthy.config import root
 from roadworthy.errors import UserError
 from roadworthy.markdown import ABSENT, find, interval, rows, text
@@ -146,7 +146,5 @@ def refresh(check: bool) -> tuple[str, int]:
         return "readme: the tables are up to date", 0
     if check:
         return "readme: a table differs from the records under reports/: run `make readme`", 1
-    draft = path.with_name("README.md.draft")
-    draft.write_text(new, encoding="utf-8", newline="\n")
-    draft.replace(path)
+    drafts.write_text(path, new)
     return "readme: tables written", 0

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from roadworthy import drafts
 from roadworthy.config import root
 from roadworthy.data import id_hash, sha256
-from roadworthy.drafts import write_root
 from roadworthy.errors import UserError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def existing(path: str, stage: str) -> Path:
 
 def new(path: str) -> Path:
     """Where to write what will lie at ``path`` once the stage has finished."""
-    full = write_root() / path
+    full = drafts.write_root() / path
     full.parent.mkdir(parents=True, exist_ok=True)
     return full
 
@@ -61,10 +61,8 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 def write_json(path: str, content: dict[str, Any]) -> Path:
     """Write a JSON file by renaming; ``path`` is relative to the root."""
     target = new(path)
-    draft = target.with_name(target.name + ".draft")
     text = json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False)
-    draft.write_text(text + "\n", encoding="utf-8")
-    draft.replace(target)
+    drafts.write_text(target, text + "\n")
     return target
 
 
@@ -137,7 +135,7 @@ def check_test_ids(ids: Iterable[str], frozen: str, where: str) -> None:
 
 def new_folder(stage: str, name: str) -> Path:
     """An empty folder artifacts/<stage>/<name>/ to write a model into."""
-    folder = write_root() / "artifacts" / stage / name
+    folder = drafts.write_root() / "artifacts" / stage / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
