@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -138,6 +139,7 @@ def test_a_lost_process_is_named_and_leaves_nothing_behind():
     ):
         raise RuntimeError("Connection closed by peer")
     assert "LOCAL_RANK" not in os.environ
+    assert multiprocessing.active_children() == []
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 8])

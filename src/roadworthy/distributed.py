@@ -115,14 +115,18 @@ def company(
                 others.append(_start(rank, run, network, arguments))
             for process, ready in others:
                 if ready not in connection.wait([ready, process.sentinel]):
+                    process.join(1)
                     raise _ended(process)
             yield
             for process, _ in others:
                 process.join(PATIENCE)
         except RuntimeError as error:  # of a connection, if another process was lost
             connection.wait([process.sentinel for process, _ in others], PATIENCE)
-            lost = [process for process, _ in others if process.exitcode]
-            raise (_ended(lost[0]) if lost else error) from error
+            for process, _ in others:
+                process.join(1)  # an exit code comes a moment after the end
+                if process.exitcode:
+                    raise _ended(process) from error
+            raise
         finally:
             for process, _ in others:
                 process.kill()
@@ -169,7 +173,6 @@ def _start(
 
 
 def _ended(process: BaseProcess) -> UserError:
-    process.join(1)
     return UserError(
         f"{process.name} ended too early (exit code {process.exitcode}): what it said stands "
         "above. -9 is mostly too little memory; a script must train below "
