@@ -18,7 +18,8 @@ from roadworthy.rival_models import Rows, recipe, trainer
 from roadworthy.rivals_table import page, same_level, seconds_to
 from roadworthy.settings import Finetune, Lora
 
-WORDS = ("where is my parcel", "give me my money back", "close my account")
+WORDS = ("where is my parcel", "give my money back", "please close my account")
+"""Of one length: batches of similar length would else be batches of one class."""
 SMALL = ["data=banking77", "finetune=long"]
 
 
@@ -152,7 +153,7 @@ def test_both_trainings_and_every_way_of_scoring_run(settings, tmp_path: Path):
     part = Labelled(texts, np.tile([0, 1, 2], 8), 3)
     rows = Rows(part, part, part, part)
     cfg = Finetune(
-        lora=Lora(r=4), max_steps=9, max_epochs=3, batch_size=8, learning_rate=5e-3, patience=3
+        lora=Lora(r=4), max_steps=9, max_epochs=3, batch_size=8, learning_rate=1e-3, patience=3
     )
     own = replace(settings, finetune=cfg)
     ours, other = recipe(rows, own, tmp_path), trainer(rows, own, 2.0)

@@ -81,7 +81,8 @@ def parser() -> argparse.ArgumentParser:
     scaling.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     scaling.add_argument("--one", type=int, help=argparse.SUPPRESS)
     rivals = commands.add_parser("rivals", help="measure beside what one would pick instead")
-    rivals.add_argument("overrides", nargs="*", default=["data=banking77", "finetune=long"])
+    usual = ["data=banking77", "finetune=long", "finetune.max_steps=1400"]
+    rivals.add_argument("overrides", nargs="*", default=usual)
     rivals.add_argument("--threads", type=int, default=1, help="of every model alike")
     rivals.add_argument("--one", help=argparse.SUPPRESS)
     export = commands.add_parser("export", help="the fine-tuned model as ONNX, fp32 and int8")

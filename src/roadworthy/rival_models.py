@@ -50,6 +50,11 @@ def scores(rows: Rows, decide: Decide) -> Result:
     }
 
 
+def best(result: Result) -> float:
+    """The best validation accuracy on a learning curve."""
+    return float(max(point["validation_accuracy"] for point in result["curve"]))
+
+
 def learnt(seconds: float, examples: int) -> Result:
     """What training took; ``examples`` are training texts seen, repeats counted."""
     return {
@@ -96,7 +101,10 @@ def recipe(rows: Rows, settings: Settings, keep: Path | None) -> Result:
     end = time.perf_counter()
     result = learnt(end - start, trained.examples)
     lines = zip([*begun[1:], end], trained.curve["validation_accuracy"], strict=True)
-    curve = [{"seconds": at - start, "validation_accuracy": float(got)} for at, got in lines]
+    n = len(rows.validation.texts)  # an exact share, which a float32 is not
+    curve = [
+        {"seconds": at - start, "validation_accuracy": round(n * got) / n} for at, got in lines
+    ]
 
     def decide(texts: Sequence[str]) -> NDArray[np.int64]:
         net, size = trained.network, encoder.batch_size
@@ -205,7 +213,7 @@ def trainer(rows: Rows, settings: Settings, target: float) -> Result:
         "curve": curve,
         "precision": "32-true",
         "target": target,
-        "validation_accuracy": max(point["validation_accuracy"] for point in curve),
+        "validation_accuracy": best({"curve": curve}),
         "test_accuracy": float((found == rows.test.y).mean()),
     }
 

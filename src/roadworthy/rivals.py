@@ -24,7 +24,7 @@ from roadworthy.config import compose, parse, root
 from roadworthy.data import id_hash, locate, sha256
 from roadworthy.errors import UserError
 from roadworthy.rival_engines import ENGINES, bulk, probe, stock
-from roadworthy.rival_models import Result, Rows, recipe, setfit, trainer
+from roadworthy.rival_models import Result, Rows, best, recipe, setfit, trainer
 from roadworthy.settings import Settings
 
 SHOTS = 10
@@ -108,7 +108,7 @@ def measure(name: str, settings: Settings, folder: Path) -> Result:
     few = replace(rows, train=rows.few)
     done: dict[str, Callable[[], Result]] = {
         "recipe": lambda: recipe(rows, settings, folder),
-        "trainer": lambda: trainer(rows, settings, _read(folder, "recipe")["validation_accuracy"]),
+        "trainer": lambda: trainer(rows, settings, best(_read(folder, "recipe"))),
         "probe": lambda: probe(rows, settings, folder),
         "stock": lambda: stock(rows, settings, folder),
         "few_setfit": lambda: setfit(few, settings),

@@ -7,6 +7,7 @@ from typing import Any
 
 from roadworthy.intervals import wilson
 from roadworthy.markdown import table
+from roadworthy.rival_models import best
 from roadworthy.settings import Settings
 
 Result = dict[str, Any]
@@ -32,8 +33,7 @@ def seconds_to(curve: list[dict[str, float]], level: float) -> float:
 
 def same_level(ours: Result, other: Result) -> float:
     """The validation accuracy to compare at: what ours ends with, or the other's best if lower."""
-    best = (max(p["validation_accuracy"] for p in one["curve"]) for one in (ours, other))
-    return float(min(best))
+    return min(best(ours), best(other))
 
 
 def _share(value: float, rows: int) -> str:
@@ -100,9 +100,9 @@ def _bulk(results: dict[str, Result]) -> str:
         quality = _share(same[0]["test_accuracy"], results["rows"]["test"])
         peak = f"{statistics.median(one['peak_gb'] for one in same):.2f}"
         lines.append([who, spread, f"{middle / stock:.1f}", quality, peak])
-    best = max((way for way in WAYS if way != "stock"), key=lambda w: statistics.median(rates[w]))
-    ratio = statistics.median(rates[best]) / stock
-    return f"{table(head, lines)}\n{WAYS[best]}: {_verdict(ratio, BULK)} the texts a second.\n"
+    first = max((way for way in WAYS if way != "stock"), key=lambda w: statistics.median(rates[w]))
+    ratio = statistics.median(rates[first]) / stock
+    return f"{table(head, lines)}\n{WAYS[first]}: {_verdict(ratio, BULK)} the texts a second.\n"
 
 
 def page(results: dict[str, Result], settings: Settings, overrides: list[str]) -> str:
