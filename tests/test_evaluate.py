@@ -150,7 +150,7 @@ def test_the_record_has_the_agreed_keys_and_is_json(result: dict[str, Any]):
         "mcnemar", "temperature", "ece_before", "ece_after", "ece_perfect", "aurc", "selective",
         "out_of_scope",
     }  # fmt: skip
-    assert json.loads(json.dumps(store._plain(result)))["champion"] == "lora"
+    assert json.loads(json.dumps(store.plain(result)))["champion"] == "lora"
 
 
 def test_the_same_seed_gives_the_same_record(judged: Judged, result: dict[str, Any]):

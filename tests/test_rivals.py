@@ -129,7 +129,7 @@ def test_other_settings_are_other_results(project: Path, settings, monkeypatch):
         replace(settings, seed=1),
         replace(settings, data=replace(settings.data, sample=10)),
         replace(settings, encoder=replace(settings.encoder, threads=2)),
-        replace(settings, finetune=replace(settings.finetune, precision="bf16-mixed")),
+        replace(settings, finetune=replace(settings.finetune, scale=10.0)),
     ]
     folders = {rivals.folder_of(one) for one in [settings, *others]}
     assert len(folders) == 5

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from roadworthy.models import Labelled, encoder
-from roadworthy.models.architecture import softmax
+from roadworthy.models import encoder
+from roadworthy.models.architecture import Labelled, softmax
 from roadworthy.models.encoder import Lookup
 from roadworthy.models.static import Static
 from roadworthy.settings import Baseline
