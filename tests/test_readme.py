@@ -9,7 +9,7 @@ from typing import Any
 import benchmarks
 import pytest
 
-from roadworthy import readme
+from roadworthy import benchmark_table, readme
 from roadworthy.errors import UserError
 
 BEGIN, END, FIRST, LAST = (
@@ -163,3 +163,11 @@ def test_a_missing_page_is_a_user_error(records):
     (records / "README.md").unlink()
     with pytest.raises(UserError, match=r"README\.md is missing"):
         readme.refresh(check=True)
+
+
+def test_what_is_committed_of_the_benchmark_agrees():
+    page = Path("README.md").read_text(encoding="utf-8")
+    assert readme.replaced(page, readme.BENCHMARKS, readme._benchmarks()) == page
+    record = Path(readme.RECORD)
+    table = (record.parent / "table.md").read_text(encoding="utf-8")
+    assert table == benchmark_table.page(json.loads(record.read_text(encoding="utf-8")))
