@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from roadworthy import admission
 from roadworthy.census import class_table, length_bands, words
 from roadworthy.checks import Issues
 from roadworthy.duplicates import Duplicates, find
 from roadworthy.models.encoder import SentenceEncoder
-from roadworthy.settings import Audit, Encoder
+from roadworthy.settings import Audit, Data, Encoder
+from roadworthy.split import Frozen, freeze
 
 
 def annotate(
@@ -31,6 +33,16 @@ def annotate(
         leaked=learnt & (split != "train") & scope,
         length=length_bands(words(messages["text"]), audit.length_edges),
     ).drop(columns=["file", "row"])
+
+
+def split_rows(data: Data, audit: Audit) -> tuple[pd.DataFrame, Frozen]:
+    """Messages that keep their contract, annotated, and their frozen split: an audit, unchecked."""
+    messages, _, _ = admission.admit(data, audit)
+    clusters = find(messages["text"], audit.jaccard, audit.shingle, audit.permutations).rows[
+        "cluster"
+    ]
+    frozen = freeze(messages, clusters, data.split)
+    return annotate(messages, clusters, frozen.split, audit), frozen
 
 
 def offered(messages: pd.DataFrame, made: pd.DataFrame, audit: Audit) -> pd.DataFrame:

@@ -20,12 +20,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from roadworthy import admission, drafts, duplicates, familiarity
-from roadworthy.audit import annotate
+from roadworthy import drafts, familiarity
+from roadworthy.audit import split_rows
 from roadworthy.baseline import fit_all
 from roadworthy.config import compose, parse, root
 from roadworthy.data import id_hash, locate, sha256
-from roadworthy.errors import UserError
 from roadworthy.finetune import counts, key
 from roadworthy.models import lora
 from roadworthy.models.architecture import (
@@ -39,7 +38,6 @@ from roadworthy.models.architecture import (
 from roadworthy.models.encoder import Lookup, SentenceEncoder, device
 from roadworthy.models.network import centroids
 from roadworthy.settings import Settings
-from roadworthy.split import freeze
 from roadworthy.tokens import Tokens
 from roadworthy.training import fit
 
@@ -64,11 +62,11 @@ class Material:
     embed: Lookup
 
     def rows(self, split: str, shots: int = FULL, seed: int = 0) -> Labelled:
-        """Rows in scope of a split; with ``shots`` that many of each class, drawn by ``seed``."""
+        """Rows in scope of a split; with ``shots`` at most that many of each class."""
         messages = self.messages
         chosen = messages[(messages["split"] == split) & messages["in_scope"]]
         if shots:
-            chosen = chosen.groupby("label", group_keys=False).sample(n=shots, random_state=seed)
+            chosen = chosen.sample(frac=1, random_state=seed).groupby("label").head(shots)
         return labelled(chosen, self.split["labels"])
 
     @property
@@ -80,16 +78,12 @@ class Material:
 def material(data: str, overrides: Iterable[str]) -> Material:
     """Read, split and embed a data set as the audit does it."""
     settings = parse(compose([f"data={data}", "finetune=long", *overrides]))
-    messages, _, _ = admission.admit(settings.data, settings.audit)
-    rule = (settings.audit.jaccard, settings.audit.shingle, settings.audit.permutations)
-    clusters = duplicates.find(messages["text"], *rule).rows["cluster"]
-    frozen = freeze(messages, clusters, settings.data.split)
-    messages = annotate(messages, clusters, frozen.split, settings.audit)
+    messages, frozen = split_rows(settings.data, settings.audit)
     split = frozen.record(messages, settings.data.slices)
-    if not frozen.brought:
-        raise UserError(f"data set '{data}' brings no test rows, so there is nothing to compare to")
     hashes = [sha256(locate(file, settings.data)) for file in settings.data.files]
     what = [repr((settings.data, settings.encoder)), *hashes]
+    audit = settings.audit
+    rule = (audit.jaccard, audit.shingle, audit.permutations)
     how = [repr((settings.baseline, settings.finetune, rule))]
     embed = Lookup(messages["text"].tolist(), _vectors(messages, settings, id_hash(what)[:8]))
     folder = root() / SCRATCH / f"{data}-{id_hash(what + how)[:8]}"

@@ -66,14 +66,9 @@ def folder_of(settings: Settings) -> Path:
 
 def _write_rows(settings: Settings, folder: Path) -> Result:
     """The data set as the audit splits it, and which training rows are the few."""
-    from roadworthy import admission, duplicates, schema, split
+    from roadworthy.audit import split_rows
 
-    audit = settings.audit
-    messages, _, _ = admission.admit(settings.data, audit)
-    schema.check_labels(messages, settings.data, audit)
-    rule = (audit.jaccard, audit.shingle, audit.permutations)
-    clusters = duplicates.find(messages["text"], *rule).rows["cluster"]
-    messages["split"] = split.freeze(messages, clusters, settings.data.split).split
+    messages, _ = split_rows(settings.data, settings.audit)
     messages = messages.loc[messages["in_scope"], ["text", "label", "split"]]
     mixed = messages[messages["split"] == "train"].sample(frac=1, random_state=settings.seed)
     few = mixed.groupby("label").head(SHOTS).index
