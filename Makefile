@@ -94,7 +94,7 @@ rivals: $(READY) .venv-rivals/.installed
 export: $(READY)
 	@python -m roadworthy export
 
-# One thread a process: on two cores, run it twice with different --seeds to share the work.
+# One thread a process: on several cores, start it several times; they share the work.
 benchmark: $(READY)
 	@python -m roadworthy benchmark +encoder.threads=1
 

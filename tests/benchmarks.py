@@ -11,7 +11,15 @@ def seeds(*values: float) -> dict[str, Any]:
 
 
 def tuned(*accuracies: float, scope: bool = False) -> dict[str, Any]:
-    names = ["accuracy_deduplicated", "accuracy_without_twins", "macro_f1", "ece", "ece_perfect"]
+    names = [
+        "accuracy_low",
+        "accuracy_high",
+        "accuracy_deduplicated",
+        "accuracy_without_twins",
+        "macro_f1",
+        "ece",
+        "ece_perfect",
+    ]
     names += ["gain", "p_value", "coverage", "risk"]
     keys = ("auroc", "recall", "kept", "fpr95", "in_scope", "n")
     lines = {

@@ -78,7 +78,8 @@ def test_few_labels_are_as_many_of_each_class_and_drawn_by_the_seed():
     rows = rows.assign(in_scope=rows["label"] != "oos", number=range(len(rows)))
     rows["text"] += " " + rows["number"].astype(str)
     split = {"labels": sorted(TOPICS)}
-    material = Material(parse(compose([])), Path(), rows, split, Lookup([], np.empty((0, 2))))
+    none = Lookup([], np.empty((0, 2)))
+    material = Material(parse(compose([])), Path(), rows, split, none, "")
     few, again, other = (material.rows("train", 2, seed) for seed in (0, 0, 1))
     assert np.bincount(few.y).tolist() == [2, 2, 2]
     assert few.texts == again.texts
@@ -89,7 +90,7 @@ def test_few_labels_are_as_many_of_each_class_and_drawn_by_the_seed():
 @pytest.mark.slow
 def test_the_command_trains_each_cell_once_and_judges_it(tiny, monkeypatch):
     short = ["+encoder.threads=1", "finetune.precision=32-true", "+finetune.batch_size=8"]
-    short += ["finetune.max_epochs=2", "baseline.architectures=[majority,tfidf,probe]"]
+    short += ["finetune.max_epochs=2", "baseline.architectures=[majority,tfidf,static,probe]"]
     message = benchmark.run(short, ["tiny"], [0, 1], [3])
     assert message == "reports/benchmarks/ written from 4 cells"
     folder = tiny / "reports" / "benchmarks"

@@ -1,7 +1,8 @@
 """Published data sets, several seeds: ``python -m roadworthy benchmark`` (``make benchmark``).
 
-Makes every cell that is not there yet (see ``benchmark_cells``; two runs with different seeds may
-share the work), then judges all and writes reports/benchmarks/: results.json, table.md, figures.
+Makes every cell asked for that is not there yet (see ``benchmark_cells``; the same command started
+twice shares the work), then judges all that are there, those of earlier runs with the same settings
+too, and writes reports/benchmarks/: results.json, table.md, figures.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from tqdm import tqdm
 
 from roadworthy import drafts, evaluate, scope, store
-from roadworthy.benchmark_cells import FEW, FULL, Material, made, material
+from roadworthy.benchmark_cells import FEW, FULL, Material, finished, make, material
 from roadworthy.benchmark_table import page
 from roadworthy.config import root
 from roadworthy.models.encoder import device
@@ -26,7 +27,6 @@ from roadworthy.plots import benchmark as plots
 from roadworthy.predictions import Judged, gather
 from roadworthy.timings import machine
 
-Cells = dict[tuple[str, int, int], Path]
 FOLDER = "reports/benchmarks"
 TWIN = 0.9
 """Cosine of character 3-5-gram TF-IDF from which a test row has a near-twin in training: the rule
@@ -46,8 +46,8 @@ def mean(values: list[float]) -> dict[str, Any]:
 
 def twins(messages: pd.DataFrame) -> pd.Series:
     """Ids of test rows in scope that have a near-twin in training, see ``TWIN``."""
-    scope = messages[messages["in_scope"]]
-    train, test = (scope[scope["split"] == split] for split in ("train", "test"))
+    known = messages[messages["in_scope"]]
+    train, test = (known[known["split"] == split] for split in ("train", "test"))
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5))
     learnt = vectorizer.fit_transform(train["text"])
     asked = vectorizer.transform(test["text"])
@@ -69,25 +69,32 @@ def _frames(cell: Path, names: list[str]) -> dict[str, pd.DataFrame]:
 
 def _seed(source: Material, cell: Path, near: pd.Series) -> dict[str, Any]:
     """One seed of the fine-tuned model against the frozen encoder, from its frames."""
-    settings = source.settings
-    judged = _judged(source, _frames(cell, [AGAINST]))
+    settings, judged = source.settings, _judged(source, _frames(cell, [AGAINST]))
     scored = evaluate.scores(judged, AGAINST, settings.evaluate, settings.seed)["lora"]
-    calibrated = evaluate.calibrate(judged, "lora", settings.evaluate, settings.seed)
     fresh = ~judged.rows.loc[judged.mask("test"), "id"].isin(near).to_numpy()
-    found = scope.judge(judged, "lora", _familiar(judged, cell, calibrated.temperature))
     return {
         "accuracy": scored["accuracy"]["value"],
+        "accuracy_low": scored["accuracy"]["low"],
+        "accuracy_high": scored["accuracy"]["high"],
         "accuracy_deduplicated": scored["accuracy_deduplicated"]["value"],
         "accuracy_without_twins": float(judged.correct("lora", "test")[fresh].mean()),
         "macro_f1": scored["macro_f1"]["value"],
-        "ece": calibrated.ece_after,
-        "ece_perfect": calibrated.ece_perfect,
         "gain": scored["mcnemar"]["difference"]["value"],
         "p_value": scored["mcnemar"]["p_value"],
+    }
+
+
+def _confidence(source: Material, cell: Path) -> dict[str, Any]:
+    """Calibration, automation, out-of-scope scores: what all validation rows are needed for."""
+    settings, judged = source.settings, _judged(source, _frames(cell, []))
+    calibrated = evaluate.calibrate(judged, "lora", settings.evaluate, settings.seed)
+    found = scope.judge(judged, "lora", _familiar(judged, cell, calibrated.temperature))
+    return {
+        "ece": calibrated.ece_after,
+        "ece_perfect": calibrated.ece_perfect,
         "coverage": calibrated.selective.coverage,
         "risk": calibrated.selective.risk,
         "scope": None if found is None else found.to_dict("index"),
-        "facts": json.loads((cell / "facts.json").read_text()),
     }
 
 
@@ -107,30 +114,35 @@ def _simple(source: Material, cells: list[Path], names: list[str]) -> dict[str, 
 
 def _over_seeds(seeds: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean and interval of every score; the out-of-scope scores one level deeper."""
-    plain = [name for name, value in seeds[0].items() if isinstance(value, float)]
-    result: dict[str, Any] = {name: mean([seed[name] for seed in seeds]) for name in plain}
-    if seeds[0]["scope"]:
+    names = [name for name in seeds[0] if name != "scope"]
+    result: dict[str, Any] = {name: mean([seed[name] for seed in seeds]) for name in names}
+    if seeds[0].get("scope"):
         result["scope"] = {
             score: {what: mean([seed["scope"][score][what] for seed in seeds]) for what in line}
             for score, line in seeds[0]["scope"].items()
         }
-    return result | {"facts": [seed["facts"] for seed in seeds]}
+    return result
 
 
-def judge(source: Material, cells: Cells) -> dict[str, Any]:
-    """What results.json says about one data set."""
-    own = {key[1:]: cell for key, cell in cells.items() if key[0] == source.settings.data.name}
-    seeds = sorted({seed for _, seed in own})
-    near, judged = twins(source.messages), source.judged
-    names = source.settings.baseline.architectures
+def judge(source: Material) -> dict[str, Any]:
+    """What results.json says about one data set, from the cells that are there."""
+    cells, near, judged = finished(source), twins(source.messages), source.judged
+    counts = sorted({shots for shots, _ in cells})
 
     def at(shots: int) -> dict[str, Any]:
-        there = [own[shots, seed] for seed in seeds]
-        tuned = _over_seeds([_seed(source, cell, near) for cell in there])
-        return _simple(source, there, names if shots == FULL else list(FEW)) | {"lora": tuned}
+        there = [cells[key] for key in sorted(cells) if key[0] == shots]
+        tuned = [_seed(source, cell, near) for cell in there]
+        names = list(FEW)
+        if shots == FULL:
+            names = source.settings.baseline.architectures
+            tuned = [
+                seed | _confidence(source, cell) for seed, cell in zip(tuned, there, strict=True)
+            ]
+        facts = [json.loads((cell / "facts.json").read_text(encoding="utf-8")) for cell in there]
+        return _simple(source, there, names) | {"lora": _over_seeds(tuned) | {"facts": facts}}
 
     return {
-        "title": source.settings.data.title,
+        "title": source.settings.data.title or source.settings.data.name,
         "classes": len(source.split["labels"]),
         "train_rows": len(source.rows("train").texts),
         "validation_rows": len(source.rows("validation").texts),
@@ -138,13 +150,13 @@ def judge(source: Material, cells: Cells) -> dict[str, Any]:
         "test_rows_out_of_scope": int((~judged["in_scope"] & (judged["split"] == "test")).sum()),
         "test_rows_with_twin": len(near),
         "test_id_sha256": source.split["test_id_sha256"],
-        "seeds": seeds,
+        "seeds": [seed for shots, seed in sorted(cells) if shots == FULL],
         "models": at(FULL),
-        "few": {str(shots): at(shots) for shots in sorted({count for count, _ in own}) if shots},
+        "few": {str(shots): at(shots) for shots in counts if shots != FULL},
     }
 
 
-def _written(results: dict[str, Any], curves: dict[str, pd.DataFrame]) -> None:
+def _written(results: dict[str, Any], curves: dict[str, dict[str, pd.DataFrame]]) -> None:
     """Every file of reports/benchmarks/, each by renaming."""
     folder = root() / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
@@ -161,37 +173,38 @@ def _written(results: dict[str, Any], curves: dict[str, pd.DataFrame]) -> None:
 
 
 def run(overrides: list[str], data: list[str], seeds: list[int], shots: list[int]) -> str:
-    """Make every cell that is not there yet, judge them, and write the report."""
+    """Make every cell that is not there yet, judge all, and write the report."""
     sources = [material(name, overrides) for name in data]
-    counts = [FULL, *shots]
-    wanted = [(source, count, seed) for source in sources for count in counts for seed in seeds]
-    cells: Cells = {}
-    for source, count, seed in tqdm(wanted, desc="benchmark", unit="cell"):
-        cells[source.settings.data.name, count, seed] = made(source, count, seed)
+    wanted = [(one, count, seed) for one in sources for count in (FULL, *shots) for seed in seeds]
+    for wait in (False, True):  # what another process is making is waited for last
+        for source, count, seed in tqdm(wanted, desc="benchmark", unit="cell", disable=wait):
+            make(source, count, seed, wait)
     settings = sources[0].settings
+    found = {source.settings.data.name: judge(source) for source in sources}
+    asked = ["--data", *data, "--seeds", *map(str, found[data[0]]["seeds"])]
+    asked += ["--shots", *found[data[0]]["few"]]
     results = {
-        "command": " ".join(["python -m roadworthy benchmark", *overrides]),
+        "command": " ".join(["python -m roadworthy benchmark", *overrides, *asked]),
         "recipe": asdict(settings.finetune),
         "environment": machine(settings.encoder.threads, device(settings.encoder).type),
-        "data": {source.settings.data.name: judge(source, cells) for source in sources},
+        "data": found,
     }
-    curves: dict[str, pd.DataFrame] = {}
-    for source in sources:
-        first = cells[source.settings.data.name, FULL, min(seeds)]
-        curves |= trade_offs(source, first)
+    curves = {
+        name: one for source, name in zip(sources, data, strict=True) if (one := trade_offs(source))
+    }
     _written(results, curves)
-    return f"{FOLDER}/ written from {len(cells)} cells"
+    return f"{FOLDER}/ written from {sum(len(finished(source)) for source in sources)} cells"
 
 
-def trade_offs(source: Material, cell: Path) -> dict[str, pd.DataFrame]:
-    """The trade-off curve of each score of one cell; empty where no row is out of scope."""
+def trade_offs(source: Material) -> dict[str, pd.DataFrame]:
+    """The trade-off curve of each score, first seed; empty where no row is out of scope."""
+    cell = next(cell for key, cell in sorted(finished(source).items()) if key[0] == FULL)
     judged = _judged(source, _frames(cell, []))
     if not judged.mask("test", in_scope=False).any():
         return {}
     temperature = evaluate.calibrate(judged, "lora", source.settings.evaluate, 0).temperature
     familiar = _familiar(judged, cell, temperature)
-    title = source.settings.data.name
     return {
-        f"{score}, {title}": scope.trade_off(judged, "lora", familiar[score].to_numpy())
+        score: scope.trade_off(judged, "lora", familiar[score].to_numpy())
         for score in familiar.columns
     }

@@ -25,6 +25,7 @@ from roadworthy.audit import split_rows
 from roadworthy.baseline import fit_all
 from roadworthy.config import compose, parse, root
 from roadworthy.data import id_hash, locate, sha256
+from roadworthy.errors import UserError
 from roadworthy.finetune import counts, key
 from roadworthy.models import lora
 from roadworthy.models.architecture import (
@@ -45,7 +46,7 @@ SCRATCH = "scratch/benchmark"
 FULL = 0
 """Shots of a cell that learns from all training rows."""
 FEW = ("probe", "tfidf")
-"""Baselines that few-label cells are held against."""
+"""Baselines that cells with few labels are held against."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Material:
     split: dict[str, Any]
     """What the audit would write as split.json."""
     embed: Lookup
+    commit: str
+    """What the code that runs was read from."""
 
     def rows(self, split: str, shots: int = FULL, seed: int = 0) -> Labelled:
         """Rows in scope of a split; with ``shots`` at most that many of each class."""
@@ -76,8 +79,17 @@ class Material:
 
 
 def material(data: str, overrides: Iterable[str]) -> Material:
-    """Read, split and embed a data set as the audit does it."""
+    """Read, split and embed a data set as the audit does it.
+
+    Raises:
+        UserError: an architecture of ``FEW`` is not among those of the settings.
+    """
     settings = parse(compose([f"data={data}", "finetune=long", *overrides]))
+    if missing := set(FEW) - set(settings.baseline.architectures):
+        raise UserError(
+            f"benchmark: baseline.architectures lacks {', '.join(sorted(missing))}, which the "
+            f"fine-tuned model is compared with: add it"
+        )
     messages, frozen = split_rows(settings.data, settings.audit)
     split = frozen.record(messages, settings.data.slices)
     hashes = [sha256(locate(file, settings.data)) for file in settings.data.files]
@@ -85,20 +97,21 @@ def material(data: str, overrides: Iterable[str]) -> Material:
     audit = settings.audit
     rule = (audit.jaccard, audit.shingle, audit.permutations)
     how = [repr((settings.baseline, settings.finetune, rule))]
-    embed = Lookup(messages["text"].tolist(), _vectors(messages, settings, id_hash(what)[:8]))
+    vectors = _vectors(messages, settings, id_hash(what)[:8])
+    embed = Lookup(messages["text"].tolist(), vectors, settings.encoder)
     folder = root() / SCRATCH / f"{data}-{id_hash(what + how)[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
-    return Material(settings, folder, messages, split, embed)
+    return Material(settings, folder, messages, split, embed, commit())
 
 
 def _vectors(messages: pd.DataFrame, settings: Settings, key: str) -> NDArray[np.float32]:
     """The frozen encoder's vectors, computed once."""
     saved = root() / SCRATCH / f"embeddings-{key}.safetensors"
-    if not saved.exists():
-        saved.parent.mkdir(parents=True, exist_ok=True)
-        draft = saved.with_suffix(".draft")
-        save_arrays(draft, messages=SentenceEncoder(settings.encoder)(messages["text"].tolist()))
-        draft.replace(saved)
+    with drafts.locked(saved.with_suffix(".lock"), wait=True):  # two runs may share the work
+        if not saved.exists():
+            draft, embed = saved.with_suffix(".draft"), SentenceEncoder(settings.encoder)
+            save_arrays(draft, messages=embed(messages["text"].tolist()))
+            draft.replace(saved)
     return load_arrays(saved)["messages"].astype(np.float32)
 
 
@@ -116,8 +129,9 @@ def tune(source: Material, shots: int, seed: int) -> tuple[dict[str, pd.DataFram
     length, size = settings.encoder.max_length, settings.encoder.batch_size
     tokens = Tokens(tokenizer, network, train, validation, length, cfg.batch_size, seed)
     held = validation or Labelled([], np.empty(0, np.int64), train.n_classes)
-    place = f"benchmark-{settings.data.name}-{shots}-{seed}"
-    with drafts.checkpoints(place, key(train, held, cfg, settings.encoder, seed)) as folder:
+    with drafts.checkpoints(
+        _checkpoints(source, shots, seed), key(train, held, cfg, settings.encoder, seed)
+    ) as folder:
         trained = fit(network, tokens, cfg, device(settings.encoder).type, seed, folder)
     known = lora.predict_vectors(trained.network, tokenizer, train.texts, length, size)
     found = lora.predict_vectors(trained.network, tokenizer, judged["text"].tolist(), length, size)
@@ -127,7 +141,12 @@ def tune(source: Material, shots: int, seed: int) -> tuple[dict[str, pd.DataFram
         "familiarity": familiarity.frame(judged["id"], logits, found, known),
         "curve": trained.curve,
     }
-    return frames, counts(trained) | {"rows": len(train.texts), "commit": commit()}
+    return frames, counts(trained) | {"rows": len(train.texts), "commit": source.commit}
+
+
+def _checkpoints(source: Material, shots: int, seed: int) -> str:
+    """The name under which a training's checkpoints lie."""
+    return f"benchmark-{source.settings.data.name}-{shots}-{seed}"
 
 
 def baselines(source: Material, shots: int, seed: int) -> dict[str, pd.DataFrame]:
@@ -147,19 +166,33 @@ def commit() -> str:
     return f"{head}+" if changed else head or "unknown"
 
 
-def made(source: Material, shots: int, seed: int) -> Path:
-    """Folder of a training and its baselines; made by renaming, so that it is there whole."""
+def make(source: Material, shots: int, seed: int, wait: bool) -> None:
+    """Train a cell and its baselines, unless it is there: a folder made by renaming.
+
+    If another process is making it, ``wait`` for that one, or leave it to that.
+    """
     done = source.folder / f"{shots or 'full'}-{seed}"
-    if done.exists():
-        return done
     draft = done.with_suffix(".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    frames, facts = tune(source, shots, seed)
-    for name, frame in (baselines(source, shots, seed) | frames).items():
-        frame.to_parquet(draft / f"{name}.parquet")
-    (draft / "facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    draft.replace(done)
-    place = f"benchmark-{source.settings.data.name}-{shots}-{seed}"
-    shutil.rmtree(root() / "scratch" / "checkpoints" / place, ignore_errors=True)
-    return done
+    with drafts.locked(done.with_suffix(".lock"), wait) as held:
+        if done.exists() or not held:
+            return
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        frames = baselines(source, shots, seed)
+        own, facts = tune(source, shots, seed)
+        for name, frame in (frames | own).items():
+            frame.to_parquet(draft / f"{name}.parquet")
+        (draft / "facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        draft.replace(done)
+        kept = root() / "scratch" / "checkpoints" / _checkpoints(source, shots, seed)
+        shutil.rmtree(kept, ignore_errors=True)
+
+
+def finished(source: Material) -> dict[tuple[int, int], Path]:
+    """The cells that are there, by shots and seed, whichever run made them."""
+    cells = {}
+    for facts in sorted(source.folder.glob("*/facts.json")):
+        shots, _, seed = facts.parent.name.partition("-")
+        if seed.isdigit():  # a draft's is not
+            cells[FULL if shots == "full" else int(shots), int(seed)] = facts.parent
+    return cells

@@ -23,7 +23,8 @@ PUBLISHED = {
         ("BERT-small", "96.8", "11M", "uncertainty-baselines"),
     ],
 }
-"""Test accuracies that others report, in per cent, with size and source: not measured here."""
+"""Accuracies on the test rows in scope that others report, in per cent, with size and source: not
+measured here."""
 
 
 def percent(score: Tree | None, digits: int = 2) -> str:
@@ -37,7 +38,7 @@ def percent(score: Tree | None, digits: int = 2) -> str:
 
 
 def _models(result: Tree) -> str:
-    """Test accuracy of every architecture, best last, and of the others' models."""
+    """Test accuracy of every architecture, best last."""
     models = sorted(result["models"].items(), key=lambda item: item[1]["accuracy"]["value"])
     lines = [[NAMES.get(name, name), percent(model["accuracy"])] for name, model in models]
     return table(["architecture", "test accuracy, %"], lines)
@@ -48,6 +49,8 @@ def _tuned(result: Tree) -> str:
     tuned = result["models"]["lora"]
     shown = {
         "accuracy": "accuracy",
+        "bootstrap interval of the test rows: from": "accuracy_low",
+        "to": "accuracy_high",
         "without near-duplicates of training rows": "accuracy_deduplicated",
         "without near-twins (published rule)": "accuracy_without_twins",
         "macro-F1": "macro_f1",
@@ -99,10 +102,10 @@ def _few(result: Tree) -> str:
 
 def _section(name: str, result: Tree) -> str:
     others = table(
-        ["reported by others, not measured here", "test accuracy, %", "parameters", "source"],
+        ["reported by others, not measured here", "accuracy, %", "parameters", "source"],
         PUBLISHED.get(name, []),
     )
-    return f"""## {result["title"] or name}
+    return f"""## {result["title"]}
 
 {result["train_rows"]:,} training, {result["validation_rows"]:,} validation and \
 {result["test_rows"]:,} test rows, {result["classes"]} classes; {result["test_rows_with_twin"]:,} \
@@ -132,9 +135,10 @@ def page(results: Tree) -> str:
     return f"""# Published data sets
 
 Made by `{results["command"]}` at commit {", ".join(commits(results))}; recipe and every seed in
-`results.json`. Means over seeds ± half of Student's 95 % interval; a seed draws adapters, dropout,
-order and, with few labels, the rows. Choices are made on validation rows; training rows are taken
-as labelled. {machine["cpu"]}, {machine["threads"]} thread(s), torch {machine["torch"]}.
+`results.json`. Means over seeds ± half of Student's 95 % interval: the luck of training, not that
+of the test rows. A seed draws adapters, dropout, order and, with few labels, the rows. Choices are
+made on validation rows; training rows are taken as labelled. {machine["cpu"]}, {machine["threads"]}
+thread(s), torch {machine["torch"]}.
 
 ![Accuracy by labels a class](few_labels.png)
 
@@ -146,7 +150,7 @@ def readme(results: Tree) -> list[str]:
     lines = []
     for result in results["data"].values():
         tuned, models = result["models"]["lora"], result["models"]
-        scope = max((tuned.get("scope") or {"": None}).values(), key=_validated)
+        best = max((tuned.get("scope") or {"": None}).values(), key=_validated)
         lines.append(
             [
                 result["title"].split(",")[0],
@@ -154,19 +158,20 @@ def readme(results: Tree) -> list[str]:
                 percent(models["probe"]["accuracy"]),
                 percent(tuned["accuracy_without_twins"]),
                 percent(tuned["ece"]),
-                percent(scope["auroc"]) if scope else "–",
+                percent(best["auroc"]) if best else "–",
             ]
         )
-    head = ["published data set, %", "LoRA, 22.7M parameters", "frozen encoder"]
+    head = ["published data set, %", "LoRA fine-tuned", "frozen encoder"]
     head += ["LoRA, without near-twins", "ECE", "AUROC, no known class"]
     seeds = max(len(result["seeds"]) for result in results["data"].values())
     return [
         *table(head, lines).splitlines(),
         "",
-        f"Mean of {seeds} seeds ± half of the 95 % interval; `make benchmark`, commit "
+        f"Mean of {seeds} seeds ± half of its 95 % interval: the luck of training, not that of the "
+        f"test rows. `make benchmark`, commit "
         f"{', '.join(commits(results))}; [more](reports/benchmarks/table.md).",
     ]
 
 
-def _validated(scope: Tree | None) -> float:
-    return scope["validation_auroc"]["value"] or 0.0 if scope else 0.0
+def _validated(line: Tree | None) -> float:
+    return line["validation_auroc"]["value"] or 0.0 if line else 0.0

@@ -66,7 +66,10 @@ def learnt(seconds: float, examples: int) -> Result:
 
 
 def recipe(rows: Rows, settings: Settings, keep: Path | None) -> Result:
-    """Our LoRA recipe, the vectors that its classes start from included; kept for bulk scoring."""
+    """Our LoRA recipe, the vectors that its classes start from included; kept for bulk scoring.
+
+    With few rows validation rows choose nothing, as for the others: all epochs are run.
+    """
     from roadworthy.models.encoder import SentenceEncoder
     from roadworthy.models.lora import (
         LoraClassifier,
@@ -95,16 +98,17 @@ def recipe(rows: Rows, settings: Settings, keep: Path | None) -> Result:
     network, tokenizer = fresh_network(encoder, cfg.lora, prototypes, cfg.scale, settings.seed)
     start = time.perf_counter() - spent  # loading the network does not count
     length, size = encoder.max_length, cfg.batch_size
-    tokens = Tokens(tokenizer, network, train, rows.validation, length, size, settings.seed)
+    held = None if train is rows.few else rows.validation
+    tokens = Tokens(tokenizer, network, train, held, length, size, settings.seed)
     tokens.sampler = Timed(tokens.lengths, size, settings.seed)
     trained = fit(network, tokens, cfg, "cpu", settings.seed)
     end = time.perf_counter()
     result = learnt(end - start, trained.examples)
-    lines = zip([*begun[1:], end], trained.curve["validation_accuracy"], strict=True)
+    lines = (
+        zip([*begun[1:], end], trained.curve["validation_accuracy"], strict=True) if held else ()
+    )
     n = len(rows.validation.texts)  # an exact share, which a float32 is not
-    curve = [
-        {"seconds": at - start, "validation_accuracy": round(n * got) / n} for at, got in lines
-    ]
+    curve = [{"seconds": t - start, "validation_accuracy": round(n * got) / n} for t, got in lines]
 
     def decide(texts: Sequence[str]) -> NDArray[np.int64]:
         net, size = trained.network, encoder.batch_size

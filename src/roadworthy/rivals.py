@@ -20,6 +20,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from roadworthy import drafts
 from roadworthy.config import compose, parse, root
 from roadworthy.data import id_hash, locate, sha256
 from roadworthy.errors import UserError
@@ -31,7 +32,10 @@ SHOTS = 10
 """Rows of each class in the comparison with few."""
 ALTERNATIONS = 3
 """Times that the ways of bulk scoring take turns: the machine may be busy with something else."""
-CODE = ("rivals.py", "rival_models.py", "rival_engines.py", "training.py", "recipe.py", "tokens.py")
+CODE = (
+    "rivals", "rival_models", "rival_engines", "training", "recipe", "tokens", "distributed",
+    "export",
+)  # fmt: skip
 
 
 def names() -> list[str]:
@@ -42,20 +46,17 @@ def names() -> list[str]:
 
 
 def prepared(overrides: list[str], threads: int) -> Settings:
-    """The settings with this processor's precision, on the CPU, with as many threads for all."""
+    """The settings on the CPU, with as many threads for all."""
     settings = parse(compose(overrides))
-    cpu = Path("/proc/cpuinfo")
-    fast = cpu.exists() and "avx512_bf16" in cpu.read_text(encoding="utf-8")
-    finetune = replace(settings.finetune, precision="bf16-mixed" if fast else "32-true")
     encoder = replace(settings.encoder, threads=threads, accelerator="cpu")
-    return replace(settings, finetune=finetune, encoder=encoder)
+    return replace(settings, encoder=encoder)
 
 
 def folder_of(settings: Settings) -> Path:
     """Where the results of these settings and this code lie; others are never mixed in."""
     hashes = [sha256(locate(file, settings.data)) for file in settings.data.files]
     source = Path(__file__).parent
-    code = [source / name for name in CODE] + sorted((source / "models").glob("*.py"))
+    code = [source / f"{name}.py" for name in CODE] + sorted((source / "models").glob("*.py"))
     hashes += [sha256(path) for path in code]
     audit = settings.audit
     rule = (audit.jaccard, audit.shingle, audit.permutations, audit.max_breaches, audit.min_rows)
@@ -152,12 +153,6 @@ def _alone(name: str, overrides: list[str], threads: int) -> str:
     return done.stdout.splitlines()[-1]
 
 
-def _write(path: Path, text: str) -> None:
-    draft = path.with_suffix(".draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
-
-
 def run(overrides: list[str], threads: int) -> str:
     """Measure everything that is not there yet, and write the table."""
     from roadworthy.rivals_table import page  # brings scipy, which the measured processes spare
@@ -167,11 +162,11 @@ def run(overrides: list[str], threads: int) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     for name in tqdm(names(), desc="rivals", unit="measurement"):
         if not (folder / f"{name}.json").exists():
-            _write(folder / f"{name}.json", _alone(name, overrides, threads) + "\n")
+            drafts.write_text(folder / f"{name}.json", _alone(name, overrides, threads) + "\n")
     results = {path.stem: _read(folder, path.stem) for path in sorted(folder.glob("*.json"))}
     target = root() / "reports" / "benchmarks"
     target.mkdir(parents=True, exist_ok=True)
-    content = {"overrides": overrides, "results": results}
-    _write(target / "rivals.json", json.dumps(content, indent=1) + "\n")
-    _write(target / "rivals.md", page(results, settings, overrides))
+    content = {"overrides": overrides, "threads": threads, "results": results}
+    drafts.write_text(target / "rivals.json", json.dumps(content, indent=1) + "\n")
+    drafts.write_text(target / "rivals.md", page(results, settings, overrides))
     return f"reports/benchmarks/rivals.md, rivals.json written from {len(results)} measurements"

@@ -38,8 +38,13 @@ def _secrets(settings: Settings) -> None:
             "config: baseline.endpoint.key_variable must be the name of an environment variable, "
             "in capitals, that holds the key: never the key itself"
         )
-    url = urlsplit(endpoint.base_url)
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or "@" in url.netloc:
+    try:
+        url = urlsplit(endpoint.base_url)
+        known = url.scheme in ("http", "https") and bool(url.hostname)
+        safe = known and not url.query and "@" not in url.netloc
+    except ValueError:
+        safe = False
+    if not safe:
         raise UserError(
             "config: baseline.endpoint.base_url must look like https://host/v1, without name, "
             "password or query: the key belongs into the environment"

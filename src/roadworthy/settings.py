@@ -311,7 +311,8 @@ class Endpoint:
     """A large model behind an OpenAI-compatible endpoint: every judged message is sent there.
 
     The word ``endpoint`` in ``baseline.architectures`` turns it on. Answers are kept in
-    scratch/endpoint/, and asked for (and paid) anew only once that is deleted.
+    scratch/endpoint/, and asked for (and paid) anew only once that is deleted, or in a checkout of
+    its own, as ``dvc exp run --temp`` and ``--queue`` make one.
     """
 
     base_url: str = "https://api.openai.com/v1"

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from roadworthy.plots.evaluate import NAMES
-from roadworthy.plots.style import BLUE, GREEN, GREY, ORANGE, canvas
+from roadworthy.plots.style import BLUE, GREEN, ORANGE, canvas
 
 COLOURS = {"lora": BLUE, "probe": ORANGE, "tfidf": GREEN}
 
@@ -46,18 +46,20 @@ def few_labels(data: dict[str, Any]) -> Figure:
     return figure
 
 
-def trade_off(curves: dict[str, pd.DataFrame]) -> Figure:
+def trade_off(curves: dict[str, dict[str, pd.DataFrame]]) -> Figure:
     """In-scope accuracy against recall of messages of no known class, at every threshold.
 
-    One curve a score (``in_scope, recall``).
+    One panel a data set, one curve (``in_scope, recall``) a score.
     """
-    figure, (axis,) = canvas(width=6.5, height=4.2)
-    for (name, curve), colour in zip(curves.items(), (BLUE, GREEN, ORANGE, GREY), strict=False):
-        axis.plot(100 * curve["recall"], 100 * curve["in_scope"], color=colour, label=name)
-    axis.set(
-        xlabel="messages of no known class turned away, %",
-        ylabel="in-scope accuracy, those turned away count as wrong, %",
-        ylim=(85, 100),
-    )
-    axis.legend(frameon=False)
+    figure, axes = canvas(width=5.6 * len(curves), height=4.0, columns=len(curves))
+    for axis, (name, scores) in zip(axes, curves.items(), strict=True):
+        for (score, curve), colour in zip(scores.items(), (BLUE, GREEN, ORANGE), strict=True):
+            axis.plot(100 * curve["recall"], 100 * curve["in_scope"], color=colour, label=score)
+        axis.set(
+            xlabel="messages of no known class turned away, %",
+            ylabel="in-scope accuracy, those turned away count as wrong, %",
+            ylim=(100 * min(curve["in_scope"].median() for curve in scores.values()) - 5, None),
+            title=name,
+        )
+        axis.legend(frameon=False)
     return figure
