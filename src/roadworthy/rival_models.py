@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadworthy.models.architecture import Labelled
-from roadworthy.settings import Settings
+from roadworthy.settings import Encoder, Settings
 
 Result = dict[str, Any]
 Decide = Callable[[Sequence[str]], NDArray[np.int64]]
@@ -71,13 +71,7 @@ def recipe(rows: Rows, settings: Settings, keep: Path | None) -> Result:
     With few rows validation rows choose nothing, as for the others: all epochs are run.
     """
     from roadworthy.models.encoder import SentenceEncoder
-    from roadworthy.models.lora import (
-        LoraClassifier,
-        fresh_network,
-        head,
-        predict_vectors,
-        save_merged,
-    )
+    from roadworthy.models.lora import fresh_network, head, predict_vectors
     from roadworthy.models.network import centroids
     from roadworthy.tokens import LengthBuckets, Tokens
     from roadworthy.training import fit
@@ -118,16 +112,20 @@ def recipe(rows: Rows, settings: Settings, keep: Path | None) -> Result:
 
     result |= {"curve": curve, "precision": cfg.precision} | scores(rows, decide)
     if keep:
-        from roadworthy.export import build
-
-        for folder in (keep / "merged", keep / "onnx"):
-            folder.mkdir(exist_ok=True)
-        save_merged(
-            trained.network, tokenizer, [str(n) for n in range(train.n_classes)], length,
-            keep / "merged",
-        )  # fmt: skip
-        build(keep / "merged", LoraClassifier(keep / "merged", encoder), keep / "onnx")
+        _keep(trained.network, tokenizer, train.n_classes, encoder, keep)
     return result
+
+
+def _keep(network: Any, tokenizer: Any, n_classes: int, encoder: Encoder, folder: Path) -> None:
+    """The tuned model, merged and as ONNX, for bulk scoring."""
+    from roadworthy.export import build
+    from roadworthy.models.lora import LoraClassifier, save_merged
+
+    merged, onnx = folder / "merged", folder / "onnx"
+    for made in (merged, onnx):
+        made.mkdir(exist_ok=True)
+    save_merged(network, tokenizer, [str(n) for n in range(n_classes)], encoder.max_length, merged)
+    build(merged, LoraClassifier(merged, encoder), onnx)
 
 
 def _adapted(settings: Settings, n_classes: int) -> tuple[Any, Any]:
