@@ -116,7 +116,7 @@ def recipe(rows: Rows, settings: Settings, keep: Path | None) -> Result:
     return result
 
 
-def _keep(network: Any, tokenizer: Any, n_classes: int, encoder: Encoder, folder: Path) -> None:
+def _keep(network: Any, tokenizer: Any, n_classes: int, encoder: Encoder, folder: Path) -> None:  # noqa: ANN401
     """The tuned model, merged and as ONNX, for bulk scoring."""
     from roadworthy.export import build
     from roadworthy.models.lora import LoraClassifier, save_merged
