@@ -22,6 +22,7 @@ from roadworthy import drafts, evaluate, scope, store
 from roadworthy.benchmark_cells import FEW, FULL, Material, finished, make, material
 from roadworthy.benchmark_table import page
 from roadworthy.config import root
+from roadworthy.models.architecture import predictions_frame
 from roadworthy.models.encoder import device
 from roadworthy.plots import benchmark as plots
 from roadworthy.predictions import Judged, gather
@@ -112,6 +113,16 @@ def _simple(source: Material, cells: list[Path], names: list[str]) -> dict[str, 
     return {name: {"accuracy": mean(values)} for name, values in found.items()}
 
 
+def _together(source: Material, cells: list[Path]) -> dict[str, Any]:
+    """Accuracy of all seeds' networks together, their probabilities averaged."""
+    labels = source.split["labels"]
+    columns = [f"p_{label}" for label in labels]
+    frames = [pd.read_parquet(cell / "predictions.parquet") for cell in cells]
+    averaged = np.mean([frame[columns].to_numpy(np.float64) for frame in frames], axis=0)
+    judged = _judged(source, {"lora": predictions_frame(source.judged, labels, averaged)})
+    return {"accuracy": mean([float(judged.correct("lora", "test").mean())])}
+
+
 def _over_seeds(seeds: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean and interval of every score; the out-of-scope scores one level deeper."""
     names = [name for name in seeds[0] if name != "scope"]
@@ -139,7 +150,8 @@ def judge(source: Material) -> dict[str, Any]:
                 seed | _confidence(source, cell) for seed, cell in zip(tuned, there, strict=True)
             ]
         facts = [json.loads((cell / "facts.json").read_text(encoding="utf-8")) for cell in there]
-        return _simple(source, there, names) | {"lora": _over_seeds(tuned) | {"facts": facts}}
+        simple = _simple(source, there, names) | {"ensemble": _together(source, there)}
+        return simple | {"lora": _over_seeds(tuned) | {"facts": facts}}
 
     return {
         "title": source.settings.data.title or source.settings.data.name,

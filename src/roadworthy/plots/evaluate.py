@@ -22,6 +22,7 @@ NAMES = {
     "probe": "Logistic regression, frozen encoder",
     "endpoint": "Large model, by endpoint",
     "lora": "LoRA fine-tuned encoder",
+    "ensemble": "LoRA, the networks of all seeds together",
 }
 SHADES = ("#c4c4c4", "#a6a6a6", "#cc79a7", "#009e73", "#882255", "#56b4e9", "#e69f00")
 
