@@ -165,6 +165,9 @@ def test_both_trainings_and_every_way_of_scoring_run(settings, tmp_path: Path):
         assert one["validation_accuracy"] == max(p["validation_accuracy"] for p in one["curve"])
         assert 0.2 < one["peak_gb"] < 20
     assert ours["test_accuracy"] == 1
+    few = recipe(rows, own, None, choose=False)
+    assert few["curve"] == []
+    assert few["examples"] == 72
     assert other["test_accuracy"] == other["validation_accuracy"]
     early = trainer(rows, own, 0.0)  # the target is reached in the first epoch
     assert len(early["curve"]) == 1

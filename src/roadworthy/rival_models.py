@@ -65,10 +65,10 @@ def learnt(seconds: float, examples: int) -> Result:
     }
 
 
-def recipe(rows: Rows, settings: Settings, keep: Path | None) -> Result:
+def recipe(rows: Rows, settings: Settings, keep: Path | None, choose: bool = True) -> Result:
     """Our LoRA recipe, the vectors that its classes start from included; kept for bulk scoring.
 
-    With few rows validation rows choose nothing, as for the others: all epochs are run.
+    Unless validation rows ``choose`` the epoch, all are run, and there is no curve.
     """
     from roadworthy.models.encoder import SentenceEncoder
     from roadworthy.models.lora import fresh_network, head, predict_vectors
@@ -92,7 +92,7 @@ def recipe(rows: Rows, settings: Settings, keep: Path | None) -> Result:
     network, tokenizer = fresh_network(encoder, cfg.lora, prototypes, cfg.scale, settings.seed)
     start = time.perf_counter() - spent  # loading the network does not count
     length, size = encoder.max_length, cfg.batch_size
-    held = None if train is rows.few else rows.validation
+    held = rows.validation if choose else None
     tokens = Tokens(tokenizer, network, train, held, length, size, settings.seed)
     tokens.sampler = Timed(tokens.lengths, size, settings.seed)
     trained = fit(network, tokens, cfg, "cpu", settings.seed)

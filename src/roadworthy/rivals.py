@@ -109,7 +109,7 @@ def measure(name: str, settings: Settings, folder: Path) -> Result:
         "stock": lambda: stock(rows, settings, folder),
         "few_setfit": lambda: setfit(few, settings),
         "few_probe": lambda: probe(few, settings, None),
-        "few_recipe": lambda: recipe(few, settings, None),
+        "few_recipe": lambda: recipe(few, settings, None, choose=False),
     }
     done |= {f"bulk_{way}": lambda way=way: bulk(rows, settings, folder, way) for way in ENGINES}  # type: ignore[misc]
     if name.split(".")[0] not in done:
