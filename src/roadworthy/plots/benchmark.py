@@ -57,7 +57,7 @@ def trade_off(curves: dict[str, dict[str, pd.DataFrame]]) -> Figure:
             axis.plot(100 * curve["recall"], 100 * curve["in_scope"], color=colour, label=score)
         axis.set(
             xlabel="messages of no known class turned away, %",
-            ylabel="in-scope accuracy, those turned away count as wrong, %",
+            ylabel="in-scope accuracy, %\n(those turned away count as wrong)",
             ylim=(100 * min(curve["in_scope"].median() for curve in scores.values()) - 5, None),
             title=name,
         )
