@@ -1,4 +1,4 @@
-"""A made-up record of the benchmark, as ``benchmark.run`` writes it."""
+"""A made-up record of the benchmark, as ``benchmark.run`` writes it, and rows to run it on."""
 
 from __future__ import annotations
 
@@ -54,3 +54,21 @@ def record() -> dict[str, Any]:
             | {"models": simple | {"lora": tuned(0.96, 0.97, scope=True)}},
         },
     }
+
+
+TOPICS = {
+    "card": "my new bank card number {} has still not come by post",
+    "refund": "please pay back order {} since it never arrived here",
+    "parcel": "where is parcel {} now and when does it reach me",
+}
+
+
+def sentences(split: str, count: int) -> list[tuple[str, str, str]]:
+    words = ["blue", "red", "green", "gold", "grey", "pink", "white", "black", "brown", "teal"]
+    named = [(label, text) for label, text in TOPICS.items() for _ in range(count)]
+    rows = [
+        (split, label, text.format(words[n % 10] * (n % 3 + 1)))
+        for n, (label, text) in enumerate(named)
+    ]
+    outside = ["what is the weather", "sing a song", "tell me a joke", "how tall is the tower"]
+    return rows + [(split, "oos", f"{text} {split}") for text in outside]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from benchmarks import sentences
 
 # Before anything loads torch: spinning threads starve each other on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -93,3 +96,19 @@ def noise_sample() -> tuple[Any, ...]:
     X /= np.linalg.norm(X, axis=1, keepdims=True)
     p = np.exp(4 * X)
     return X, y, p / p.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture
+def tiny(project: Path) -> Path:
+    """A project with one small data set that brings all its splits."""
+    shutil.copytree(ROOT / "conf", project / "conf")
+    rows = [*sentences("train", 10), *sentences("validation", 4), *sentences("test", 6)]
+    folder = project / "data" / "tiny"
+    folder.mkdir(parents=True)
+    frame = pd.DataFrame(rows, columns=["split", "label", "text"])
+    frame.to_csv(folder / "rows.csv", index=False)
+    (project / "conf" / "data" / "tiny.yaml").write_text(
+        "name: tiny\ntitle: Tiny, made up\nfiles: [{path: data/tiny/rows.csv}]\n"
+        "split_column: split\nout_of_scope: oos\n"
+    )
+    return project

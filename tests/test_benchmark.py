@@ -3,51 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
+from benchmarks import TOPICS, sentences
 
 from roadworthy import benchmark, benchmark_cells
 from roadworthy.benchmark_cells import Material
 from roadworthy.config import compose, parse
 from roadworthy.models.encoder import Lookup
-
-TOPICS = {
-    "card": "my new bank card number {} has still not come by post",
-    "refund": "please pay back order {} since it never arrived here",
-    "parcel": "where is parcel {} now and when does it reach me",
-}
-
-
-def sentences(split: str, count: int) -> list[tuple[str, str, str]]:
-    words = ["blue", "red", "green", "gold", "grey", "pink", "white", "black", "brown", "teal"]
-    named = [(label, text) for label, text in TOPICS.items() for _ in range(count)]
-    rows = [
-        (split, label, text.format(words[n % 10] * (n % 3 + 1)))
-        for n, (label, text) in enumerate(named)
-    ]
-    outside = ["what is the weather", "sing a song", "tell me a joke", "how tall is the tower"]
-    return rows + [(split, "oos", f"{text} {split}") for text in outside]
-
-
-@pytest.fixture
-def tiny(project: Path) -> Path:
-    """A project with one small data set that brings all its splits."""
-    shutil.copytree(ROOT / "conf", project / "conf")
-    rows = [*sentences("train", 10), *sentences("validation", 4), *sentences("test", 6)]
-    folder = project / "data" / "tiny"
-    folder.mkdir(parents=True)
-    frame = pd.DataFrame(rows, columns=["split", "label", "text"])
-    frame.to_csv(folder / "rows.csv", index=False)
-    (project / "conf" / "data" / "tiny.yaml").write_text(
-        "name: tiny\ntitle: Tiny, made up\nfiles: [{path: data/tiny/rows.csv}]\n"
-        "split_column: split\nout_of_scope: oos\n"
-    )
-    return project
 
 
 def test_the_interval_of_a_mean_is_students():

@@ -46,6 +46,7 @@ LAYERS = {
 LAYERS |= dict.fromkeys(STAGES, STAGE)
 EDGES = {
     "__main__",
+    "ablation",
     "benchmark",
     "benchmark_cells",
     "benchmark_table",

@@ -21,6 +21,7 @@ from roadworthy.training import Trained, fit
 # Three steps an epoch, three epochs; dropout, so that random numbers matter.
 SETTINGS = Finetune(
     lora=Lora(r=2, dropout=0.2, layers=2),
+    token_dropout=0.2,
     max_epochs=3,
     batch_size=4,
     learning_rate=5e-3,

@@ -70,13 +70,23 @@ def parser() -> argparse.ArgumentParser:
     noise.add_argument("--rates", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.4])
     noise.add_argument("--draws", type=int, default=3)
     noise.add_argument(
-        "--tuned", type=float, nargs="*", default=[0.2], help="rates with the fine-tuned detector"
+        "--tuned",
+        dest="tuned_rates",
+        type=float,
+        nargs="*",
+        default=[0.2],
+        help="rates with the fine-tuned detector",
     )
     bench = commands.add_parser("benchmark", help="published data sets, several seeds")
     bench.add_argument("overrides", nargs="*", help="Hydra overrides, e.g. finetune.lora.r=16")
     bench.add_argument("--data", nargs="+", default=["banking77", "clinc150"])
     bench.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     bench.add_argument("--shots", type=int, nargs="*", default=[5, 10], help="labels a class")
+    parts = commands.add_parser("ablation", help="what each part of the recipe is worth")
+    parts.add_argument("overrides", nargs="*", help="Hydra overrides, e.g. finetune.max_steps=1000")
+    parts.add_argument("--data", default="banking77")
+    parts.add_argument("--arms", nargs="+", help="as in the table; else all")
+    parts.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     scaling = commands.add_parser("scaling", help="time the audit on more and more rows")
     scaling.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     scaling.add_argument("--one", type=int, help=argparse.SUPPRESS)
@@ -116,11 +126,9 @@ def dispatch(options: argparse.Namespace) -> int:
             return _said(module.refresh(options.check))
         case "run":
             return int(module.run(options.stage))
-        case "noise_benchmark":
-            own = (options.rates, options.draws, options.tuned)
-            return _said(module.run(options.overrides, *own))
-        case "benchmark":
-            return _said(module.run(options.overrides, options.data, options.seeds, options.shots))
+        case "noise_benchmark" | "benchmark" | "ablation":
+            own = {name: value for name, value in vars(options).items() if name != "command"}
+            return _said(module.run(**own))
         case "scaling":
             return _said(module.measured(options.one) if options.one else module.run(options.rows))
         case "rivals":

@@ -19,6 +19,7 @@ from roadworthy.models.endpoint import Endpoint
 from roadworthy.models.keyword import Keyword
 from roadworthy.models.majority import Majority
 from roadworthy.models.neighbours import Neighbours
+from roadworthy.models.pool import Pool
 from roadworthy.models.probe import Probe
 from roadworthy.models.static import Static
 from roadworthy.models.tfidf import Tfidf
@@ -29,6 +30,7 @@ ARCHITECTURES: dict[str, type[Architecture]] = {
     "keyword": Keyword,
     "tfidf": Tfidf,
     "static": Static,
+    "pool": Pool,
     "boosted": Boosted,
     "neighbours": Neighbours,
     "probe": Probe,

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 from sklearn.feature_extraction.text import TfidfVectorizer
 from tqdm import tqdm
 
-from roadworthy import drafts, evaluate, scope, store
+from roadworthy import cascade, drafts, evaluate, scope, store
 from roadworthy.benchmark_cells import FEW, FULL, Material, finished, make, material
 from roadworthy.benchmark_table import page
 from roadworthy.config import root
+from roadworthy.intervals import student
 from roadworthy.models.architecture import predictions_frame
 from roadworthy.models.encoder import device
 from roadworthy.plots import benchmark as plots
@@ -38,11 +38,8 @@ AGAINST = "probe"
 
 def mean(values: list[float]) -> dict[str, Any]:
     """Mean over seeds, Student's 95 % interval of it (none with one seed), and the values."""
-    known = np.asarray(values, dtype=np.float64)
-    value, half = float(known.mean()), float("nan")
-    if len(known) > 1:
-        half = float(t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / len(known) ** 0.5)
-    return {"value": value, "low": value - half, "high": value + half, "seeds": list(values)}
+    over = student(values)
+    return {"value": over.value, "low": over.low, "high": over.high, "seeds": list(values)}
 
 
 def twins(messages: pd.DataFrame) -> pd.Series:
@@ -86,16 +83,28 @@ def _seed(source: Material, cell: Path, near: pd.Series) -> dict[str, Any]:
 
 
 def _confidence(source: Material, cell: Path) -> dict[str, Any]:
-    """Calibration, automation, out-of-scope scores: what all validation rows are needed for."""
-    settings, judged = source.settings, _judged(source, _frames(cell, []))
-    calibrated = evaluate.calibrate(judged, "lora", settings.evaluate, settings.seed)
-    found = scope.judge(judged, "lora", _familiar(judged, cell, calibrated.temperature))
+    """Calibration, automation, out-of-scope scores, cascades: what validation rows decide."""
+    settings = source.settings
+    cheap = [name for name in cascade.CHEAP if name in settings.baseline.architectures]
+    judged = _judged(source, _frames(cell, cheap))
+    calibrated = {
+        name: evaluate.calibrate(judged, name, settings.evaluate, settings.seed)
+        for name in judged.models
+    }
+    temperatures = {name: one.temperature for name, one in calibrated.items()}
+    found = scope.judge(judged, "lora", _familiar(judged, cell, temperatures["lora"]))
+    first = cascade.judge(judged, "lora", temperatures, settings.evaluate, settings.seed)
+    own = calibrated["lora"]
     return {
-        "ece": calibrated.ece_after,
-        "ece_perfect": calibrated.ece_perfect,
-        "coverage": calibrated.selective.coverage,
-        "risk": calibrated.selective.risk,
+        "ece": own.ece_after,
+        "ece_perfect": own.ece_perfect,
+        "coverage": own.selective.coverage,
+        "risk": own.selective.risk,
         "scope": None if found is None else found.to_dict("index"),
+        "cascade": {
+            name: {"share": one.share, "loss": one.loss.value, "promised": one.validation_loss}
+            for name, one in first.items()
+        },
     }
 
 
@@ -124,14 +133,14 @@ def _together(source: Material, cells: list[Path]) -> dict[str, Any]:
 
 
 def _over_seeds(seeds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and interval of every score; the out-of-scope scores one level deeper."""
-    names = [name for name in seeds[0] if name != "scope"]
-    result: dict[str, Any] = {name: mean([seed[name] for seed in seeds]) for name in names}
-    if seeds[0].get("scope"):
-        result["scope"] = {
-            score: {what: mean([seed["scope"][score][what] for seed in seeds]) for what in line}
-            for score, line in seeds[0]["scope"].items()
-        }
+    """Mean and interval of every score, at whatever depth it stands."""
+
+    def over(found: list[Any]) -> Any:  # noqa: ANN401 - a tree of scores
+        if isinstance(found[0], dict):
+            return {name: over([one[name] for one in found]) for name in found[0]}
+        return None if found[0] is None else mean(found)
+
+    result: dict[str, Any] = over(seeds)
     return result
 
 

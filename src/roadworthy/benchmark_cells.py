@@ -8,7 +8,6 @@ taken as labelled: nothing is cleaned.
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -38,9 +37,9 @@ from roadworthy.models.architecture import (
 )
 from roadworthy.models.encoder import Lookup, SentenceEncoder, device
 from roadworthy.models.network import centroids
-from roadworthy.settings import Settings
+from roadworthy.settings import Finetune, Settings
 from roadworthy.tokens import Tokens
-from roadworthy.training import fit
+from roadworthy.training import Trained, fit
 
 SCRATCH = "scratch/benchmark"
 FULL = 0
@@ -78,13 +77,18 @@ class Material:
         return self.messages[self.messages["split"] != "train"]
 
 
+def settings_of(data: str, overrides: Iterable[str]) -> Settings:
+    """What is trained: the recipe for thousands of rows, with the command's overrides."""
+    return parse(compose([f"data={data}", "finetune=long", *overrides]))
+
+
 def material(data: str, overrides: Iterable[str]) -> Material:
     """Read, split and embed a data set as the audit does it.
 
     Raises:
         UserError: an architecture of ``FEW`` is not among those of the settings.
     """
-    settings = parse(compose([f"data={data}", "finetune=long", *overrides]))
+    settings = settings_of(data, overrides)
     if missing := set(FEW) - set(settings.baseline.architectures):
         raise UserError(
             f"benchmark: baseline.architectures lacks {', '.join(sorted(missing))}, which the "
@@ -115,33 +119,48 @@ def _vectors(messages: pd.DataFrame, settings: Settings, key: str) -> NDArray[np
     return load_arrays(saved)["messages"].astype(np.float32)
 
 
+def train(
+    source: Material, cfg: Finetune, rows: Labelled, held: Labelled | None, seed: int, name: str
+) -> tuple[Trained, Any]:
+    """A network tuned on ``rows``, adapters merged, and its tokenizer.
+
+    The best epoch on ``held``, the last without. A training that was killed goes on from its
+    checkpoint below ``scratch/checkpoints/NAME``, which the caller removes when all is kept.
+    """
+    encoder = source.settings.encoder
+    start = centroids(source.embed(rows.texts), rows.y, rows.n_classes)
+    network, tokenizer = lora.fresh_network(encoder, cfg.lora, start, cfg.scale, seed)
+    tokens = Tokens(tokenizer, network, rows, held, encoder.max_length, cfg.batch_size, seed)
+    judged = held or Labelled([], np.empty(0, np.int64), rows.n_classes)
+    with drafts.checkpoints(name, key(rows, judged, cfg, encoder, seed)) as folder:
+        trained = fit(network, tokens, cfg, device(encoder).type, seed, folder)
+    lora.merge(trained.network)
+    return trained, tokenizer
+
+
 def tune(source: Material, shots: int, seed: int) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """Train one network; its ``predictions, familiarity, curve`` as frames, and what it took.
 
     With few labels there are no validation rows either: all epochs are run.
     """
-    settings, cfg = source.settings, source.settings.finetune
-    labels, judged = source.split["labels"], source.judged
-    train = source.rows("train", shots, seed)
-    validation = None if shots else source.rows("validation")
-    start = centroids(source.embed(train.texts), train.y, train.n_classes)
-    network, tokenizer = lora.fresh_network(settings.encoder, cfg.lora, start, cfg.scale, seed)
-    length, size = settings.encoder.max_length, settings.encoder.batch_size
-    tokens = Tokens(tokenizer, network, train, validation, length, cfg.batch_size, seed)
-    held = validation or Labelled([], np.empty(0, np.int64), train.n_classes)
-    with drafts.checkpoints(
-        _checkpoints(source, shots, seed), key(train, held, cfg, settings.encoder, seed)
-    ) as folder:
-        trained = fit(network, tokens, cfg, device(settings.encoder).type, seed, folder)
-    known = lora.predict_vectors(trained.network, tokenizer, train.texts, length, size)
-    found = lora.predict_vectors(trained.network, tokenizer, judged["text"].tolist(), length, size)
+    encoder, labels, judged = source.settings.encoder, source.split["labels"], source.judged
+    rows = source.rows("train", shots, seed)
+    held = None if shots else source.rows("validation")
+    name = _checkpoints(source, shots, seed)
+    trained, tokenizer = train(source, source.settings.finetune, rows, held, seed, name)
+    known, found = (
+        lora.predict_vectors(
+            trained.network, tokenizer, texts, encoder.max_length, encoder.batch_size
+        )
+        for texts in (rows.texts, judged["text"].tolist())
+    )
     logits = lora.head(trained.network, found)
     frames = {
         "predictions": predictions_frame(judged, labels, softmax(logits)),
         "familiarity": familiarity.frame(judged["id"], logits, found, known),
         "curve": trained.curve,
     }
-    return frames, counts(trained) | {"rows": len(train.texts), "commit": source.commit}
+    return frames, counts(trained) | {"rows": len(rows.texts), "commit": source.commit}
 
 
 def _checkpoints(source: Material, shots: int, seed: int) -> str:
@@ -167,25 +186,16 @@ def commit() -> str:
 
 
 def make(source: Material, shots: int, seed: int, wait: bool) -> None:
-    """Train a cell and its baselines, unless it is there: a folder made by renaming.
-
-    If another process is making it, ``wait`` for that one, or leave it to that.
-    """
-    done = source.folder / f"{shots or 'full'}-{seed}"
-    draft = done.with_suffix(".draft")
-    with drafts.locked(done.with_suffix(".lock"), wait) as held:
-        if done.exists() or not held:
+    """Train a cell and its baselines, unless it is there or another process does, see ``once``."""
+    with drafts.once(source.folder / f"{shots or 'full'}-{seed}", wait) as draft:
+        if draft is None:
             return
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir()
         frames = baselines(source, shots, seed)
         own, facts = tune(source, shots, seed)
         for name, frame in (frames | own).items():
             frame.to_parquet(draft / f"{name}.parquet")
         (draft / "facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        draft.replace(done)
-        kept = root() / "scratch" / "checkpoints" / _checkpoints(source, shots, seed)
-        shutil.rmtree(kept, ignore_errors=True)
+    drafts.forget(_checkpoints(source, shots, seed))
 
 
 def finished(source: Material) -> dict[tuple[int, int], Path]:

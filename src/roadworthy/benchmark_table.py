@@ -86,6 +86,23 @@ def _scope(result: Tree) -> str:
     )
 
 
+def _cascades(result: Tree) -> str:
+    """What a cheap model may answer before the fine-tuned one."""
+    found = result["models"]["lora"].get("cascade")
+    if not found:
+        return ""
+    head = ["answers first", "of the test rows", "accuracy lost", "lost on validation rows"]
+    lines = [
+        [NAMES[name], *(percent(line[key]) for key in ("share", "loss", "promised"))]
+        for name, line in found.items()
+    ]
+    return (
+        "\n### A cheap model first, %\n\nIt answers what it is sure of: as much as validation rows "
+        "allow at the accepted loss (`evaluate.cascade_loss`); LoRA answers the rest.\n\n"
+        f"{table(head, lines)}"
+    )
+
+
 def _few(result: Tree) -> str:
     """Accuracy by labels a class."""
     if not result["few"]:
@@ -115,7 +132,7 @@ test rows have a near-twin in training (published rule). Test ids `{result["test
 {others if name in PUBLISHED else ""}
 ### The fine-tuned model
 
-{_tuned(result)}{_scope(result)}{_few(result)}"""
+{_tuned(result)}{_scope(result)}{_cascades(result)}{_few(result)}"""
 
 
 def commits(results: Tree) -> list[str]:

@@ -17,7 +17,7 @@ from roadworthy.intervals import Estimate, Flags, Floats
 from roadworthy.predictions import Judged
 from roadworthy.settings import Evaluate
 
-CHEAP = ("tfidf", "static")
+CHEAP = ("tfidf", "static", "pool")
 """Models that may answer first, if the run has them: without a transformer, and far faster."""
 
 

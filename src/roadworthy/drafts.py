@@ -63,7 +63,7 @@ def publish(stage: str) -> None:
             old.replace(retired)
         new.replace(old)
     shutil.rmtree(draft)
-    shutil.rmtree(root() / "scratch" / "checkpoints" / stage, ignore_errors=True)
+    forget(stage)
 
 
 @contextmanager
@@ -85,13 +85,40 @@ def locked(path: Path, wait: bool) -> Iterator[bool]:
 
 
 @contextmanager
+def once(done: Path, wait: bool) -> Iterator[Path | None]:
+    """A draft folder that is renamed to ``done`` when its block ends well.
+
+    None where ``done`` is there already. If another process is making it, ``wait`` for that one, or
+    leave it to that: None, too.
+    """
+    draft = done.with_suffix(".draft")
+    with locked(done.with_suffix(".lock"), wait) as held:
+        if done.exists() or not held:
+            yield None
+            return
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        yield draft
+        draft.replace(done)
+
+
+def forget(stage: str) -> None:
+    """Remove the checkpoints of a stage whose results are kept."""
+    shutil.rmtree(_above(stage), ignore_errors=True)
+
+
+def _above(stage: str) -> Path:
+    return root() / "scratch" / "checkpoints" / stage
+
+
+@contextmanager
 def checkpoints(stage: str, key: str) -> Iterator[Path | None]:
     """A folder for what a killed training goes on from; it goes once the stage is published.
 
     ``key`` tells this training from every other one: folders of others are removed. None while
     another process trains here.
     """
-    above = root() / "scratch" / "checkpoints" / stage
+    above = _above(stage)
     with locked(above / "lock", wait=False) as held:
         if not held:
             yield None

@@ -6,12 +6,13 @@ Arrays in, numbers out: nothing here reads, writes or knows a stage.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -39,6 +40,18 @@ def resampled(rows: int, resamples: int, seed: int) -> Weights:
     for number in range(resamples):
         weights[number] = np.bincount(generator.integers(rows, size=rows), minlength=rows)
     return weights
+
+
+def student(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """Mean of independent runs with Student's interval (1908); NaN for what is not known."""
+    known = np.asarray(values, dtype=np.float64)
+    if len(known) == 0:
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    value, half = float(known.mean()), float("nan")
+    if len(known) > 1:
+        scale = float(known.std(ddof=1)) / len(known) ** 0.5
+        half = float(t.ppf((1 + confidence) / 2, len(known) - 1)) * scale
+    return Estimate(value, value - half, value + half, len(known))
 
 
 def _totals(weights: Weights, columns: NDArray[Any]) -> Floats:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from scipy.stats import t
 
 from roadworthy.clean import ARMS
 from roadworthy.corruption import KINDS
+from roadworthy.intervals import student
 from roadworthy.markdown import table as table_of
 from roadworthy.settings import Settings
 
@@ -20,15 +20,11 @@ LEAST_GAP = 0.01
 
 def spread(values: Iterable[float | None], digits: int = 3) -> str:
     """Mean and half width of Student's 95 % interval over the draws that have a value."""
-    known = [value for value in values if value is not None]
-    if not known:
+    over = student([value for value in values if value is not None])
+    if not over.n:
         return "–"
-    half = (
-        t.ppf(0.975, len(known) - 1) * np.std(known, ddof=1) / len(known) ** 0.5
-        if known[1:]
-        else np.nan
-    )
-    return f"{np.mean(known):.{digits}f}" + (f" ± {half:.{digits}f}" if known[1:] else "")
+    half = f" ± {over.high - over.value:.{digits}f}" if over.n > 1 else ""
+    return f"{over.value:.{digits}f}{half}"
 
 
 def shortfall_left(cell: Cell) -> float:

@@ -13,6 +13,19 @@ from roadworthy.settings import Finetune
 from roadworthy.tokens import IGNORED, Batch
 
 
+def visible(mask: torch.Tensor, share: float) -> torch.Tensor:
+    """An attention mask (rows, tokens) with that share of the tokens hidden, by chance.
+
+    The first token stays, so that no row is empty. Neither attention nor pooling sees the others: a
+    message must be told from whichever words are left (word dropout: Iyyer et al. 2015).
+    """
+    if share == 0:
+        return mask
+    kept = torch.rand(mask.shape, device=mask.device) >= share
+    kept[:, 0] = True
+    return mask * kept
+
+
 class Recipe(pl.LightningModule):
     """Loss, optimiser, schedule, and the learning curve.
 
@@ -31,8 +44,9 @@ class Recipe(pl.LightningModule):
         self._random: tuple[torch.Tensor, list[torch.Tensor]] | None = None
 
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
-        """Cross-entropy with label smoothing, rows weighted."""
-        logits = self.network.upper(batch["hidden"], batch["attention_mask"])
+        """Cross-entropy with label smoothing, rows weighted, some tokens hidden."""
+        seen = visible(batch["attention_mask"], self.settings.token_dropout)
+        logits = self.network.upper(batch["hidden"], seen)
         losses = torch.nn.functional.cross_entropy(
             logits, batch["label"], label_smoothing=self.settings.label_smoothing, reduction="none"
         )

@@ -214,6 +214,10 @@ class Finetune:
     patience: int = _bounded(5, 1, 1000)
     """Epochs without a better validation accuracy before training stops."""
     label_smoothing: float = _bounded(0.1, 0.0, 0.9)
+    token_dropout: float = _bounded(0.0, 0.0, 0.9)
+    """Share of a message's tokens that each training step hides."""
+    interpolation: float = _bounded(1.0, 0.0, 1.0)
+    """Where the weights end between the start (0) and what was learnt (1)."""
     scale: float = _bounded(20.0, 1.0, 200.0)
     """Logits are scale x cosine(message, class vector)."""
     behaviour_rows: int = _bounded(150, 1, 1_000_000)

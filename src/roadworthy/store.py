@@ -24,7 +24,16 @@ from roadworthy.errors import UserError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SIMPLEST_FIRST = ("majority", "keyword", "tfidf", "boosted", "static", "neighbours", "probe")
+SIMPLEST_FIRST = (
+    "majority",
+    "keyword",
+    "tfidf",
+    "boosted",
+    "static",
+    "pool",
+    "neighbours",
+    "probe",
+)
 FROZEN = {"timings": "make timings"}
 """Stages that ``dvc repro`` leaves alone, and the command that runs them."""
 

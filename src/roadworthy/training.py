@@ -22,6 +22,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from tqdm import tqdm
 
 from roadworthy import distributed
+from roadworthy.models.lora import interpolate
 from roadworthy.models.network import IntentNetwork
 from roadworthy.recipe import Recipe
 from roadworthy.settings import Finetune
@@ -125,7 +126,8 @@ def fit(
 ) -> Trained:
     """Train until the epochs or the patience run out, and restore the best epoch's weights.
 
-    Without validation rows all epochs are run and the last weights stay.
+    Without validation rows all epochs are run and the last weights stay. Either way they then go
+    back towards the start as far as ``settings.interpolation`` says.
 
     Args:
         network: the untrained network.
@@ -184,6 +186,7 @@ def _fit(
                 kept = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
                 state = kept["state_dict"]
             recipe.load_state_dict(trainer.strategy.broadcast(state), strict=False)
+        interpolate(network, settings.interpolation)
         seen = distributed.gathered((recipe.examples, recipe.tokens))
     curve = pd.DataFrame(recipe.curve)
     best_row = int(curve["validation_accuracy"].argmax()) if tokens.validation else -1

@@ -89,6 +89,28 @@ def adapter_keys(folder: Path) -> list[str]:
     return sorted(load_arrays(folder / "adapter_model.safetensors"))
 
 
+def interpolate(network: IntentNetwork, share: float) -> None:
+    """Go back some of the way to where training began, in place: 1 changes nothing, 0 is the start.
+
+    Weights between the two know most of what was learnt and generalise better than either (WiSE-FT:
+    Wortsman et al. 2022). Adapters shrink; class vectors keep their length.
+    """
+    if share == 1:
+        return
+    with torch.no_grad():
+        for name, weights in network.transformer.named_parameters():
+            if "lora_B" in name:  # the update is a product: half of it is enough
+                weights *= share
+        lengths = network.prototypes.norm(dim=-1, keepdim=True)
+        start = lengths * torch.nn.functional.normalize(network.start, dim=-1).to(lengths.device)
+        network.prototypes.lerp_(start, 1 - share)
+
+
+def merge(network: IntentNetwork) -> None:
+    """Add the adapters into the weights, in place: the same answers, a third faster."""
+    network.transformer = network.transformer.merge_and_unload()
+
+
 def save_merged(
     network: IntentNetwork,
     tokenizer: Any,  # noqa: ANN401
@@ -102,7 +124,7 @@ def save_merged(
 
     Merging changes the network in place.
     """
-    network.transformer = network.transformer.merge_and_unload()
+    merge(network)
     network.transformer.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
     save_arrays(folder / "head.safetensors", prototypes=network.prototypes.detach().cpu().numpy())

@@ -35,7 +35,7 @@ class IntentNetwork(nn.Module):
         super().__init__()
         self.transformer = transformer
         self.prototypes = nn.Parameter(prototypes.clone())
-        self.scale, self.frozen = scale, frozen
+        self.start, self.scale, self.frozen = prototypes, scale, frozen
 
     @property
     def base(self) -> Any:  # noqa: ANN401

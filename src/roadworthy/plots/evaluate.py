@@ -18,13 +18,14 @@ NAMES = {
     "tfidf": "TF-IDF + linear model",
     "boosted": "Gradient-boosted trees",
     "static": "Static word embeddings",
+    "pool": "TF-IDF and static, pooled",
     "neighbours": "Nearest neighbours, frozen encoder",
     "probe": "Logistic regression, frozen encoder",
     "endpoint": "Large model, by endpoint",
     "lora": "LoRA fine-tuned encoder",
     "ensemble": "LoRA, the networks of all seeds together",
 }
-SHADES = ("#c4c4c4", "#a6a6a6", "#cc79a7", "#009e73", "#882255", "#56b4e9", "#e69f00")
+SHADES = ("#c4c4c4", "#a6a6a6", "#cc79a7", "#009e73", "#882255", "#999933", "#56b4e9", "#e69f00")
 
 
 def _accuracy_row(axis: Axes, at: int, score: dict[str, Any], colour: str, left: float) -> None:

@@ -1,0 +1,155 @@
+"""What each part of the recipe is worth: ``python -m roadworthy ablation``.
+
+Every arm is the recipe with one thing changed, trained with several seeds on four fifths of a
+data set's training and validation rows and judged on the other fifth, near-duplicates kept on one
+side: test rows have no part in it. An arm with a seed is a folder in scratch/, so a run that is
+stopped goes on where it was, and the same command started twice shares the work. The table goes to
+reports/tables/ablation.md.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from tqdm import tqdm
+
+from roadworthy import drafts
+from roadworthy.benchmark_cells import Material, material, settings_of, train
+from roadworthy.config import root
+from roadworthy.errors import UserError
+from roadworthy.finetune import counts
+from roadworthy.markdown import table
+from roadworthy.models import lora
+from roadworthy.models.architecture import Labelled, labelled
+from roadworthy.noise import folds
+from roadworthy.noise_table import spread
+from roadworthy.settings import Finetune
+
+TABLE = "reports/tables/ablation.md"
+FOLDS = 5
+"""One of them judges, the others are learnt from."""
+BASE = "the recipe"
+"""The arm that the others are held against, seed by seed."""
+ARMS = {
+    BASE: [],
+    "no token dropout": ["++finetune.token_dropout=0"],
+    "weights as learnt": ["++finetune.interpolation=1"],
+    "neither": ["++finetune.token_dropout=0", "++finetune.interpolation=1"],
+    "dropout in the adapters": ["++finetune.lora.dropout=0.1"],
+    "no label smoothing": ["++finetune.label_smoothing=0"],
+    "adapters of rank 8": ["++finetune.lora.r=8", "++finetune.lora.alpha=16"],
+    "half the steps": ["++finetune.max_steps=1000"],
+}
+"""What each arm changes, as Hydra overrides after those of the command."""
+
+Facts = dict[str, Any]
+
+
+def _parts(source: Material) -> tuple[Labelled, Labelled]:
+    """Rows to learn from and rows to judge by, from all training and validation rows in scope."""
+    known = source.messages.query("split != 'test' and in_scope")
+    y = labelled(known, source.split["labels"]).y
+    learn, judge = folds(y, known["cluster"].to_numpy(), FOLDS, seed=0)[0]
+    first, second = (labelled(known.iloc[part], source.split["labels"]) for part in (learn, judge))
+    return first, second
+
+
+def scores(logits: NDArray[np.floating], y: NDArray[np.int64]) -> dict[str, float]:
+    """Accuracy and mean log loss (nats) of logits (rows, classes)."""
+    logs = log_softmax(logits.astype(np.float64), axis=1)
+    right = float((logits.argmax(axis=1) == y).mean())
+    return {"accuracy": right, "log_loss": float(-logs[np.arange(len(y)), y].mean())}
+
+
+def _make(source: Material, folder: Path, arm: str, cfg: Finetune, seed: int, wait: bool) -> None:
+    """Train one network and judge it, unless it is there or another process does."""
+    slug = f"{arm.replace(' ', '-').replace('.', '')}-{seed}"
+    name = f"ablation-{source.settings.data.name}-{slug}"
+    with drafts.once(folder / slug, wait) as draft:
+        if draft is None:
+            return
+        learn, judge = _parts(source)
+        began, encoder = time.perf_counter(), source.settings.encoder
+        trained, tokenizer = train(source, cfg, learn, None, seed, name)
+        facts = {"arm": arm, "seed": seed, "commit": source.commit}
+        facts |= counts(trained) | {"seconds": time.perf_counter() - began}
+        vectors = lora.predict_vectors(
+            trained.network, tokenizer, judge.texts, encoder.max_length, encoder.batch_size
+        )
+        facts |= {"train_rows": len(learn.texts), "rows": len(judge.texts)}
+        facts |= scores(lora.head(trained.network, vectors), judge.y)
+        drafts.write_text(draft / "facts.json", json.dumps(facts, indent=1))
+    drafts.forget(name)
+
+
+def lines(found: list[Facts]) -> list[list[str]]:
+    """A line an arm: scores, and differences to ``BASE`` over the seeds that both have."""
+    arms = {arm: {one["seed"]: one for one in found if one["arm"] == arm} for arm in ARMS}
+    base, out = arms[BASE], []
+    for arm, runs in arms.items():
+        if not runs:
+            continue
+        shared = [(runs[seed], base[seed]) for seed in runs if seed in base and arm != BASE]
+        gains = [100 * (own["accuracy"] - other["accuracy"]) for own, other in shared]
+        losses = [own["log_loss"] - other["log_loss"] for own, other in shared]
+        out.append(
+            [
+                arm,
+                ", ".join(f"`{override}`" for override in ARMS[arm]),
+                str(len(runs)),
+                spread((100 * one["accuracy"] for one in runs.values()), 2),
+                spread(gains, 2),
+                spread((one["log_loss"] for one in runs.values()), 3),
+                spread(losses, 3),
+                f"{np.mean([one['steps'] for one in runs.values()]):.0f}",
+            ]
+        )
+    return out
+
+
+def page(source: Material, command: str, found: list[Facts]) -> str:
+    """reports/tables/ablation.md."""
+    head = ["arm", "what differs", "seeds", "accuracy, %", "against the recipe, points"]
+    head += ["log loss", "against the recipe", "steps"]
+    data, commits = source.settings.data, sorted({one["commit"] for one in found})
+    return f"""# What each part of the recipe is worth: {data.title or data.name}
+
+Made by `python -m roadworthy ablation {command}` at commit {", ".join(commits)}.
+{found[0]["train_rows"]:,} of the training and validation rows are learnt from, the other
+{found[0]["rows"]:,} judge; test rows have no part in it. Mean over seeds ± half of Student's 95 %
+interval; differences are taken seed by seed. All epochs are run, none is chosen; log loss (nats)
+before any calibration.
+
+{table(head, lines(found))}"""
+
+
+def run(overrides: list[str], data: str, arms: list[str] | None, seeds: list[int]) -> str:
+    """Train every arm, or those named, with every seed; write the table of all that are there.
+
+    Raises:
+        UserError: an arm is unknown.
+
+    """
+    arms = arms or list(ARMS)
+    if unknown := sorted(set(arms) - set(ARMS)):
+        raise UserError(f"ablation: no arm '{unknown[0]}'; there are {', '.join(ARMS)}")
+    source = material(data, overrides)
+    recipes = {arm: settings_of(data, [*overrides, *ARMS[arm]]).finetune for arm in arms}
+    folder = source.folder / "ablation"
+    folder.mkdir(exist_ok=True)
+    wanted = [(arm, seed) for seed in seeds for arm in arms]
+    for wait in (False, True):  # what another process is making is waited for last
+        for arm, seed in tqdm(wanted, desc="ablation", unit="training", disable=wait):
+            _make(source, folder, arm, recipes[arm], seed, wait)
+    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*/facts.json"))]
+    command = " ".join([*overrides, "--data", data, "--seeds", *map(str, seeds)])
+    target = root() / TABLE
+    target.parent.mkdir(parents=True, exist_ok=True)
+    drafts.write_text(target, page(source, command, found))
+    return f"{TABLE} written from {len(found)} trainings"

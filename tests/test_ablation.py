@@ -1,0 +1,55 @@
+"""Arms are held against the recipe seed by seed, on rows that no test set has."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from roadworthy import ablation
+from roadworthy.errors import UserError
+
+
+def facts(arm: str, seed: int, accuracy: float, log_loss: float) -> ablation.Facts:
+    return {"arm": arm, "seed": seed, "accuracy": accuracy, "log_loss": log_loss, "steps": 10}
+
+
+def test_an_arm_is_held_against_the_recipe_over_the_seeds_that_both_have():
+    other = "no label smoothing"
+    found = [facts(ablation.BASE, seed, 0.9 + seed / 100, 0.3) for seed in (0, 1)]
+    found += [facts(other, seed, 0.91 + seed / 100, 0.4) for seed in (0, 1, 2)]
+    base, own = ablation.lines(found)
+    assert base[0] == ablation.BASE
+    assert base[2:5] == ["2", "90.50 ± 6.35", "–"]
+    assert own[:3] == [other, "`++finetune.label_smoothing=0`", "3"]
+    assert own[4] == "1.00 ± 0.00"
+    assert own[6] == "0.100 ± 0.000"
+
+
+def test_scores_by_hand():
+    logits = np.log(np.array([[0.5, 0.5 - 1e-9], [0.9, 0.1]], dtype=np.float64))
+    found = ablation.scores(logits, np.array([0, 1]))
+    assert found["accuracy"] == 0.5
+    assert found["log_loss"] == pytest.approx(-(np.log(0.5) + np.log(0.1)) / 2)
+
+
+def test_an_unknown_arm_is_a_user_error():
+    with pytest.raises(UserError, match="no arm 'luck'; there are the recipe, no token dropout"):
+        ablation.run([], "banking77", ["luck"], [0])
+
+
+@pytest.mark.slow
+def test_each_training_is_made_once_and_test_rows_have_no_part(tiny, monkeypatch):
+    short = ["+encoder.threads=1", "finetune.precision=32-true", "+finetune.batch_size=8"]
+    short += ["finetune.max_epochs=2", "baseline.architectures=[majority,tfidf,static,probe]"]
+    arms = [ablation.BASE, "no token dropout"]
+    message = ablation.run(short, "tiny", arms, [0])
+    assert message == "reports/tables/ablation.md written from 2 trainings"
+    (first, *_) = sorted((tiny / "scratch").rglob("ablation/*/facts.json"))
+    told = json.loads(first.read_text())
+    assert told["train_rows"] + told["rows"] < 30 + 18
+    monkeypatch.setattr(ablation, "train", None)  # nothing may be trained again
+    before = (tiny / ablation.TABLE).read_bytes()
+    ablation.run(short, "tiny", arms, [0])
+    assert (tiny / ablation.TABLE).read_bytes() == before
