@@ -40,11 +40,10 @@ def record() -> dict[str, Any]:
     simple = {"tfidf": {"accuracy": seeds(0.8, 0.8)}, "probe": {"accuracy": seeds(0.92, 0.92)}}
     sizes = {"classes": 3, "train_rows": 300, "validation_rows": 30, "test_rows": 120}
     shared = sizes | {"test_rows_with_twin": 7, "test_id_sha256": "f" * 64, "seeds": [0, 1]}
+    shared |= {"command": "python -m roadworthy benchmark", "recipe": {}}
+    shared |= {"environment": {"cpu": "Test CPU", "threads": 1, "torch": "2"}}
     few = {"5": simple | {"lora": tuned(0.70, 0.72)}}
     return {
-        "command": "python -m roadworthy benchmark",
-        "recipe": {},
-        "environment": {"cpu": "Test CPU", "threads": 1, "torch": "2"},
         "data": {
             "one": shared
             | {"title": "One, a set", "test_rows_out_of_scope": 0, "few": few}

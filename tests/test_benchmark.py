@@ -56,7 +56,7 @@ def test_few_labels_are_as_many_of_each_class_and_drawn_by_the_seed():
 @pytest.mark.slow
 def test_the_command_trains_each_cell_once_and_judges_it(tiny, monkeypatch):
     short = ["+encoder.threads=1", "finetune.precision=32-true", "+finetune.batch_size=8"]
-    short += ["finetune.max_epochs=2", "baseline.architectures=[majority,tfidf,static,probe]"]
+    short += ["finetune.max_epochs=2", "baseline.architectures=[majority,tfidf,static,pool,probe]"]
     message = benchmark.run(short, ["tiny"], [0, 1], [3])
     assert message == "reports/benchmarks/ written from 4 cells"
     folder = tiny / "reports" / "benchmarks"
@@ -73,6 +73,12 @@ def test_the_command_trains_each_cell_once_and_judges_it(tiny, monkeypatch):
     assert result["few"]["3"]["lora"]["facts"][0]["rows"] == 9
     assert "Tiny, made up" in (folder / "table.md").read_text()
     assert {path.name for path in folder.glob("*.png")} == {"few_labels.png", "trade_off.png"}
+    assert set(tuned["cascade"]) == {"tfidf", "static", "pool"}
+    record = json.loads((folder / "results.json").read_text())
+    record["data"]["other"] = record["data"]["tiny"] | {"title": "Another"}
+    (folder / "results.json").write_text(json.dumps(record, indent=1) + "\n")
+    benchmark.run(short, ["tiny"], [0, 1], [3])  # what it is not asked about stays
+    assert "## Another" in (folder / "table.md").read_text()
     first = (folder / "results.json").read_bytes()
     monkeypatch.setattr(benchmark_cells, "tune", None)  # nothing may be trained again
     benchmark.run(short, ["tiny"], [0, 1], [3])

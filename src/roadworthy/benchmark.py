@@ -177,6 +177,13 @@ def judge(source: Material) -> dict[str, Any]:
     }
 
 
+def _others(data: list[str]) -> dict[str, Any]:
+    """What is on record about data sets that this run has nothing to say about."""
+    path = root() / FOLDER / "results.json"
+    known = json.loads(path.read_text(encoding="utf-8"))["data"] if path.exists() else {}
+    return {name: result for name, result in known.items() if name not in data}
+
+
 def _written(results: dict[str, Any], curves: dict[str, dict[str, pd.DataFrame]]) -> None:
     """Every file of reports/benchmarks/, each by renaming."""
     folder = root() / FOLDER
@@ -200,20 +207,20 @@ def run(overrides: list[str], data: list[str], seeds: list[int], shots: list[int
     for wait in (False, True):  # what another process is making is waited for last
         for source, count, seed in tqdm(wanted, desc="benchmark", unit="cell", disable=wait):
             make(source, count, seed, wait)
-    settings = sources[0].settings
-    found = {source.settings.data.name: judge(source) for source in sources}
-    asked = ["--data", *data, "--seeds", *map(str, found[data[0]]["seeds"])]
-    asked += ["--shots", *found[data[0]]["few"]]
-    results = {
-        "command": " ".join(["python -m roadworthy benchmark", *overrides, *asked]),
-        "recipe": asdict(settings.finetune),
-        "environment": machine(settings.encoder.threads, device(settings.encoder).type),
-        "data": found,
-    }
+    found = {}
+    for source in sources:
+        encoder, result = source.settings.encoder, judge(source)
+        name = source.settings.data.name
+        asked = ["--data", name, "--seeds", *map(str, result["seeds"]), "--shots", *result["few"]]
+        found[name] = result | {
+            "command": " ".join(["python -m roadworthy benchmark", *overrides, *asked]),
+            "recipe": asdict(source.settings.finetune),
+            "environment": machine(encoder.threads, device(encoder).type),
+        }
     curves = {
         name: one for source, name in zip(sources, data, strict=True) if (one := trade_offs(source))
     }
-    _written(results, curves)
+    _written({"data": _others(data) | found}, curves)
     return f"{FOLDER}/ written from {sum(len(finished(source)) for source in sources)} cells"
 
 

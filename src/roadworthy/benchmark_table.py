@@ -118,11 +118,15 @@ def _few(result: Tree) -> str:
 
 
 def _section(name: str, result: Tree) -> str:
+    machine = result["environment"]
     others = table(
         ["reported by others, not measured here", "accuracy, %", "parameters", "source"],
         PUBLISHED.get(name, []),
     )
     return f"""## {result["title"]}
+
+Made by `{result["command"]}` at commit {", ".join(commits(result))}; recipe and every seed in
+`results.json`. {machine["cpu"]}, {machine["threads"]} thread(s), torch {machine["torch"]}.
 
 {result["train_rows"]:,} training, {result["validation_rows"]:,} validation and \
 {result["test_rows"]:,} test rows, {result["classes"]} classes; {result["test_rows_with_twin"]:,} \
@@ -135,27 +139,20 @@ test rows have a near-twin in training (published rule). Test ids `{result["test
 {_tuned(result)}{_scope(result)}{_cascades(result)}{_few(result)}"""
 
 
-def commits(results: Tree) -> list[str]:
-    """Commits that the trainings ran at."""
-    runs = [
-        model
-        for data in results["data"].values()
-        for model in (data["models"]["lora"], *(few["lora"] for few in data["few"].values()))
-    ]
+def commits(result: Tree) -> list[str]:
+    """Commits that the trainings of a data set ran at."""
+    runs = [result["models"]["lora"], *(few["lora"] for few in result["few"].values())]
     return sorted({facts["commit"] for run in runs for facts in run["facts"]})
 
 
 def page(results: Tree) -> str:
     """reports/benchmarks/table.md."""
-    machine = results["environment"]
     sections = "\n".join(_section(name, result) for name, result in results["data"].items())
     return f"""# Published data sets
 
-Made by `{results["command"]}` at commit {", ".join(commits(results))}; recipe and every seed in
-`results.json`. Means over seeds ± half of Student's 95 % interval: the luck of training, not that
-of the test rows. A seed draws adapters, dropout, order and, with few labels, the rows. Choices are
-made on validation rows; training rows are taken as labelled. {machine["cpu"]}, {machine["threads"]}
-thread(s), torch {machine["torch"]}.
+Means over seeds ± half of Student's 95 % interval: the luck of training, not that of the test rows.
+A seed draws adapters, dropout, order and, with few labels, the rows. Choices are made on validation
+rows; training rows are taken as labelled.
 
 ![Accuracy by labels a class](few_labels.png)
 
@@ -181,12 +178,13 @@ def readme(results: Tree) -> list[str]:
     head = ["published data set, %", "LoRA fine-tuned", "frozen encoder"]
     head += ["LoRA, without near-twins", "ECE", "AUROC, no known class"]
     seeds = max(len(result["seeds"]) for result in results["data"].values())
+    made = sorted({one for result in results["data"].values() for one in commits(result)})
     return [
         *table(head, lines).splitlines(),
         "",
         f"Mean of {seeds} seeds ± half of its 95 % interval: the luck of training, not that of the "
-        f"test rows. `make benchmark`, commit "
-        f"{', '.join(commits(results))}; [more](reports/benchmarks/table.md).",
+        f"test rows. `make benchmark`, commit {', '.join(made)}; "
+        "[more](reports/benchmarks/table.md).",
     ]
 
 
