@@ -177,11 +177,13 @@ def judge(source: Material) -> dict[str, Any]:
     }
 
 
-def _others(data: list[str]) -> dict[str, Any]:
-    """What is on record about data sets that this run has nothing to say about."""
+def _known() -> dict[str, Any]:
+    """What is on record by data set: a run has nothing to say about those it does not judge."""
     path = root() / FOLDER / "results.json"
-    known = json.loads(path.read_text(encoding="utf-8"))["data"] if path.exists() else {}
-    return {name: result for name, result in known.items() if name not in data}
+    known: dict[str, Any] = {}
+    if path.exists():
+        known = json.loads(path.read_text(encoding="utf-8"))["data"]
+    return known
 
 
 def _written(results: dict[str, Any], curves: dict[str, dict[str, pd.DataFrame]]) -> None:
@@ -220,7 +222,7 @@ def run(overrides: list[str], data: list[str], seeds: list[int], shots: list[int
     curves = {
         name: one for source, name in zip(sources, data, strict=True) if (one := trade_offs(source))
     }
-    _written({"data": _others(data) | found}, curves)
+    _written({"data": dict(sorted((_known() | found).items()))}, curves)
     return f"{FOLDER}/ written from {sum(len(finished(source)) for source in sources)} cells"
 
 
