@@ -1,9 +1,7 @@
 """The opinion pool: by hand, and no member can forbid a class."""
 
 import numpy as np
-import pytest
 
-from roadworthy.models import pool
 from roadworthy.models.pool import Pool
 from roadworthy.settings import Baseline
 
@@ -37,5 +35,4 @@ def test_no_member_can_forbid_a_class():
 
 
 def test_the_surer_member_decides():
-    assert pooled(Says(0.6, 0.4), Says(0.1, 0.9)).argmax(axis=1) == pytest.approx([1, 1])
-    assert pool.LEAST > 0
+    assert pooled(Says(0.6, 0.4), Says(0.1, 0.9)).argmax(axis=1).tolist() == [1, 1]
