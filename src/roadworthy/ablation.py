@@ -69,7 +69,7 @@ def scores(logits: NDArray[np.floating], y: NDArray[np.int64]) -> dict[str, floa
 
 def _make(source: Material, folder: Path, arm: str, cfg: Finetune, seed: int, wait: bool) -> None:
     """Train one network and judge it, unless it is there or another process does."""
-    slug = f"{arm.replace(' ', '-').replace('.', '')}-{seed}"
+    slug = f"{arm.replace(' ', '-')}-{seed}"
     name = f"ablation-{source.settings.data.name}-{slug}"
     with drafts.once(folder / slug, wait) as draft:
         if draft is None:
