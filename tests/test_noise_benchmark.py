@@ -91,10 +91,10 @@ def test_a_run_goes_on_where_it_was(project: Path, settings, monkeypatch, cell):
     said = benchmark.run([], [0.2], 1, [])
     assert len(measured) == len(KINDS) + 1
     folder = benchmark.folder_of(settings)
-    (folder / "pair-0.2-0.json").rename(folder / "pair-0.2-0.draft")
+    (folder / "pair-0.2-0").rename(folder / "pair-0.2-0.draft")
     assert benchmark.run([], [0.2], 1, []) == said
     assert len(measured) == len(KINDS) + 2
-    assert json.loads((folder / "pair-0.2-0.json").read_text())["kind"] == "pair"
+    assert json.loads((folder / "pair-0.2-0" / benchmark.CELL).read_text())["kind"] == "pair"
     assert (project / "reports" / "tables" / "noise_benchmark.md").exists()
     benchmark.run([], [0.2], 1, [0.2])  # with the fine-tuned network: other cells
     assert len(measured) == 2 * len(KINDS) + 2

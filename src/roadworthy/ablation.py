@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
-from tqdm import tqdm
 
 from roadworthy import drafts
 from roadworthy.benchmark_cells import Material, material, settings_of, train
@@ -144,10 +143,13 @@ def run(overrides: list[str], data: str, arms: list[str] | None, seeds: list[int
     folder = source.folder / "ablation"
     folder.mkdir(exist_ok=True)
     wanted = [(arm, seed) for seed in seeds for arm in arms]
-    for wait in (False, True):  # what another process is making is waited for last
-        for arm, seed in tqdm(wanted, desc="ablation", unit="training", disable=wait):
-            _make(source, folder, arm, recipes[arm], seed, wait)
-    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*/facts.json"))]
+
+    def do(job: tuple[str, int], wait: bool) -> None:
+        arm, seed = job
+        _make(source, folder, arm, recipes[arm], seed, wait)
+
+    drafts.share(wanted, do, "ablation", "training")
+    found = [json.loads(path.read_text()) for path in drafts.finished(folder, "facts.json")]
     command = " ".join([*overrides, "--data", data, "--seeds", *map(str, seeds)])
     target = root() / TABLE
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
-from tqdm import tqdm
 
 from roadworthy import cascade, drafts, evaluate, scope, store
 from roadworthy.benchmark_cells import FEW, FULL, Material, finished, make, material
@@ -206,9 +205,7 @@ def run(overrides: list[str], data: list[str], seeds: list[int], shots: list[int
     """Make every cell that is not there yet, judge all, and write the report."""
     sources = [material(name, overrides) for name in data]
     wanted = [(one, count, seed) for one in sources for count in (FULL, *shots) for seed in seeds]
-    for wait in (False, True):  # what another process is making is waited for last
-        for source, count, seed in tqdm(wanted, desc="benchmark", unit="cell", disable=wait):
-            make(source, count, seed, wait)
+    drafts.share(wanted, lambda job, wait: make(*job, wait), "benchmark", "cell")
     found = {}
     for source in sources:
         encoder, result = source.settings.encoder, judge(source)

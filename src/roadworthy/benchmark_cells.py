@@ -201,8 +201,7 @@ def make(source: Material, shots: int, seed: int, wait: bool) -> None:
 def finished(source: Material) -> dict[tuple[int, int], Path]:
     """The cells that are there, by shots and seed, whichever run made them."""
     cells = {}
-    for facts in sorted(source.folder.glob("*/facts.json")):
+    for facts in drafts.finished(source.folder, "facts.json"):
         shots, _, seed = facts.parent.name.partition("-")
-        if seed.isdigit():  # a draft's is not
-            cells[FULL if shots == "full" else int(shots), int(seed)] = facts.parent
+        cells[FULL if shots == "full" else int(shots), int(seed)] = facts.parent
     return cells

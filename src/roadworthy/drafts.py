@@ -5,13 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
 
 from roadworthy.config import root
 
 DRAFT = "ROADWORTHY_DRAFT"
+Job = TypeVar("Job")
 
 
 def outputs(stage: str) -> list[str]:
@@ -91,8 +95,8 @@ def once(done: Path, wait: bool) -> Iterator[Path | None]:
     None where ``done`` is there already. If another process is making it, ``wait`` for that one, or
     leave it to that: None, too.
     """
-    draft = done.with_suffix(".draft")
-    with locked(done.with_suffix(".lock"), wait) as held:
+    draft = done.with_name(f"{done.name}.draft")  # a name may have a dot of its own
+    with locked(done.with_name(f"{done.name}.lock"), wait) as held:
         if done.exists() or not held:
             yield None
             return
@@ -100,6 +104,22 @@ def once(done: Path, wait: bool) -> Iterator[Path | None]:
         draft.mkdir()
         yield draft
         draft.replace(done)
+
+
+def finished(folder: Path, name: str) -> list[Path]:
+    """That file of every folder below ``folder`` that ``once`` has completed."""
+    return [path for path in sorted(folder.glob(f"*/{name}")) if path.parent.suffix != ".draft"]
+
+
+def share(jobs: Sequence[Job], do: Callable[[Job, bool], None], desc: str, unit: str) -> None:
+    """Do all jobs, with any number of processes that were given the same ones.
+
+    ``do`` gets a job and whether to ``wait``, as ``once`` takes it: what another process is doing
+    is skipped first and waited for last, so that it is done here should that one die.
+    """
+    for wait in (False, True):
+        for job in tqdm(jobs, desc=desc, unit=unit, disable=wait):
+            do(job, wait)
 
 
 def forget(stage: str) -> None:

@@ -1,8 +1,8 @@
 """How well are wrong labels found? Noise of four kinds put into a clean data set, and measured.
 
 `python -m roadworthy noise_benchmark data=banking77` (after `make data`). Each cell (kind, rate,
-draw) is a file under scratch/noise_benchmark/, so a run that is stopped goes on where it was, and
-two runs with different rates may share the work. The table goes to
+draw) is a folder under scratch/noise_benchmark/, so a run that is stopped goes on where it was, and
+the same command started twice shares the work. The table goes to
 reports/tables/noise_benchmark.md. The given labels are taken for right, which they are not quite:
 natural errors count as false alarms, for every score alike.
 """
@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
-from tqdm import tqdm
 
 from roadworthy import admission, drafts, duplicates, tuned
 from roadworthy.clean import ARMS, treat
@@ -38,6 +37,7 @@ from roadworthy.views import Views, joint
 
 BUDGET = 0.1
 """Share of the rows that people look at, for recall at a review budget."""
+CELL = "cell.json"
 NATURAL = "natural"
 """Cells without injected noise: what cleaning costs where nothing was put in."""
 
@@ -190,18 +190,23 @@ def run(overrides: list[str], rates: list[float], draws: int, tuned_rates: list[
     material = _material(settings, folder)
     cells = [(kind, rate, draw) for draw in range(draws) for rate in rates for kind in KINDS]
     cells += [(NATURAL, 0.0, draw) for draw in range(draws)]
-    for kind, rate, draw in tqdm(cells, desc="noise benchmark", unit="cell"):
+
+    def do(cell: tuple[str, float, int], wait: bool) -> None:
+        kind, rate, draw = cell
         with_tuned = rate in tuned_rates
-        path = folder / f"{kind}-{rate:g}-{draw}{'-tuned' if with_tuned else ''}.json"
-        if path.exists():
-            continue
-        noisy = material.y
-        if kind != NATURAL:
-            noisy = corrupt(material.y, material.fair, kind, rate, draw)
-        result = {"kind": kind, "rate": rate, "draw": draw}
-        result |= measure(material, noisy, settings, settings.seed + draw, with_tuned)
-        drafts.write_text(path, json.dumps(result, indent=1))
-    results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+        name = f"{kind}-{rate:g}-{draw}{'-tuned' if with_tuned else ''}"
+        with drafts.once(folder / name, wait) as draft:
+            if draft is None:
+                return
+            noisy = material.y
+            if kind != NATURAL:
+                noisy = corrupt(material.y, material.fair, kind, rate, draw)
+            result = {"kind": kind, "rate": rate, "draw": draw}
+            result |= measure(material, noisy, settings, settings.seed + draw, with_tuned)
+            drafts.write_text(draft / CELL, json.dumps(result, indent=1))
+
+    drafts.share(cells, do, "noise benchmark", "cell")
+    results = [json.loads(path.read_text()) for path in drafts.finished(folder, CELL)]
     target = root() / "reports" / "tables" / "noise_benchmark.md"
     drafts.write_text(target, table(results, settings, overrides))
     return f"{target.relative_to(root())} written from {len(results)} cells"
