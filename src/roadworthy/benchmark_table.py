@@ -66,7 +66,8 @@ def _tuned(result: Tree) -> str:
         + ["–" if value is None else f"{100 * value:.2f}" for value in tuned[key]["seeds"]]
         for name, key in shown.items()
     ]
-    values = (f"{value:.2g}" for value in tuned["p_value"]["seeds"])
+    stored = tuned["p_value"]["seeds"]  # to six places
+    values = (f"{value:.2g}" if value else "< 1e-06" for value in stored)
     return table(head, [*lines, ["McNemar p against the frozen encoder", "–", *values]])
 
 
