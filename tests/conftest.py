@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +112,28 @@ def tiny(project: Path) -> Path:
         "split_column: split\nout_of_scope: oos\n"
     )
     return project
+
+
+@pytest.fixture
+def killed(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]], None]:
+    """What runs a training and kills it after that many steps, which it must reach."""
+    from roadworthy.training import Progress
+
+    class Killed(BaseException):
+        """No handler of the training's catches it."""
+
+    def run(steps: int, train: Callable[[], object]) -> None:
+        seen = 0
+
+        def kill(*_: object) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == steps:
+                raise Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Progress, "on_train_batch_end", kill)
+            with pytest.raises(Killed):
+                train()
+
+    return run

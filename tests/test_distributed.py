@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from nbclient import NotebookClient
 from test_finetune import ENCODER, TEXTS, TRAIN
 from test_training import weights
 
-from roadworthy import distributed, training
+from roadworthy import distributed
 from roadworthy.config import compose, parse
 from roadworthy.errors import UserError
 from roadworthy.models.encoder import SentenceEncoder
@@ -99,27 +100,10 @@ def test_two_processes_out_of_a_notebook(one: dict, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_two_processes_go_on_where_they_were_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_two_processes_go_on_where_they_were_killed(tmp_path: Path, killed: Callable[..., None]):
     """With dropout, of which each process has its own."""
-
-    class Killed(BaseException):
-        pass
-
-    seen = 0
-
-    def kill(self: training.Progress, trainer: object, *_: object) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == 4:  # the third step is the first of the second epoch
-            raise Killed
-
     whole = train(TWO, dropout=0.2)
-    with monkeypatch.context() as patch:
-        patch.setattr(training.Progress, "on_train_batch_end", kill)
-        with pytest.raises(Killed):
-            train(TWO, 0.2, tmp_path)
+    killed(4, lambda: train(TWO, 0.2, tmp_path))  # the third step is the first of the second epoch
     kept = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert kept["global_step"] == 3
     first, second = kept["recipe"]

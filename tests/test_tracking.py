@@ -70,6 +70,7 @@ def test_online_without_a_key_falls_back_to_offline(
     assert tracking.mode(track) == "online"
 
 
+@pytest.mark.slow  # W&B starts a service
 def test_offline_writes_a_run_folder(tracked: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DVC_EXP_NAME", "trial")
     with tracking.run("audit", seed=0) as run:

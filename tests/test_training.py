@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from test_finetune import ENCODER, TEXTS, TRAIN
 
-from roadworthy import drafts, finetune, training
+from roadworthy import drafts, finetune
 from roadworthy.models.encoder import SentenceEncoder
 from roadworthy.models.lora import fresh_network
 from roadworthy.models.network import centroids
@@ -55,26 +56,12 @@ def whole(start: torch.Tensor) -> Trained:
     "step", [5, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 3, 8, 9))]
 )
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(
-    start: torch.Tensor, whole: Trained, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: torch.Tensor, whole: Trained, step: int, tmp_path: Path, killed: Callable[..., None]
 ):
-    class Killed(BaseException):
-        pass
-
-    seen = 0
-
-    def kill(self: training.Progress, trainer: object, *_: object) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == step + 1:  # the checkpoint of the step before is there
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training.Progress, "on_train_batch_end", kill)
-        if step < 9:
-            with pytest.raises(Killed):
-                train(start, tmp_path)
-        else:
-            train(start, tmp_path)  # killed after the last step: nothing is left to do
+    if step < 9:
+        killed(step + 1, lambda: train(start, tmp_path))  # that of the step before is there
+    else:
+        train(start, tmp_path)  # killed after the last step: nothing is left to do
     assert (tmp_path / "last.ckpt").exists()
     again = train(start, tmp_path)
     assert (again.steps, again.examples, again.tokens) == (
