@@ -57,13 +57,14 @@ def test_a_cell_measures_ranking_flags_and_recovery(cell):
 @pytest.mark.slow
 def test_the_table_shows_every_kind_of_cell(cell, material, settings):
     natural = benchmark.measure(material, material.y, settings, 0, False)
-    rows = [cell | {"kind": "pair", "rate": 0.2, "draw": n} for n in range(3)]
-    rows += [natural | {"kind": "natural", "rate": 0.0, "draw": n} for n in range(3)]
+    at = [{"draw": n, "commit": "0123456789"} for n in range(3)]
+    rows = [cell | {"kind": "pair", "rate": 0.2} | one for one in at]
+    rows += [natural | {"kind": "natural", "rate": 0.0} | one for one in at]
     text = table(rows, settings, ["data=banking77"])
     assert text.count("| pair | 20 % | 3 |") == 3
     assert "| posterior_last |" in text
     assert "| drop | " in text
-    assert "noise_benchmark data=banking77" in text
+    assert "noise_benchmark data=banking77`\nat commit 0123456789;" in text
 
 
 def test_shortfall_recovery_and_spread_by_hand():

@@ -8,10 +8,8 @@ taken as labelled: nothing is cleaned.
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 from roadworthy import drafts, familiarity
 from roadworthy.audit import split_rows
 from roadworthy.baseline import fit_all
+from roadworthy.commit import commit
 from roadworthy.config import compose, parse, root
 from roadworthy.data import id_hash, locate, sha256
 from roadworthy.errors import UserError
@@ -175,14 +174,6 @@ def baselines(source: Material, shots: int, seed: int) -> dict[str, pd.DataFrame
     train, labels = source.rows("train", shots, seed), source.split["labels"]
     fitted = fit_all(train, source.judged, labels, own, source.embed, seed)
     return {name: frame for name, _, frame in fitted}
-
-
-def commit() -> str:
-    """The commit that runs, with a + where the working tree differs from it."""
-    git = partial(subprocess.run, cwd=root(), capture_output=True, text=True, check=False)
-    head = git(["git", "rev-parse", "--short=10", "HEAD"]).stdout.strip()
-    changed = git(["git", "status", "--porcelain", "--", "src", "conf"]).stdout.strip()
-    return f"{head}+" if changed else head or "unknown"
 
 
 def make(source: Material, shots: int, seed: int, wait: bool) -> None:

@@ -22,6 +22,7 @@ from sklearn.metrics import average_precision_score
 
 from roadworthy import admission, drafts, duplicates, tuned
 from roadworthy.clean import ARMS, treat
+from roadworthy.commit import commit
 from roadworthy.config import compose, parse, root
 from roadworthy.corruption import KINDS, corrupt
 from roadworthy.data import id_hash, locate, sha256
@@ -187,7 +188,7 @@ def run(overrides: list[str], rates: list[float], draws: int, tuned_rates: list[
     settings = parse(compose(overrides))
     folder = folder_of(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    material = _material(settings, folder)
+    material, at = _material(settings, folder), commit()
     cells = [(kind, rate, draw) for draw in range(draws) for rate in rates for kind in KINDS]
     cells += [(NATURAL, 0.0, draw) for draw in range(draws)]
 
@@ -201,7 +202,7 @@ def run(overrides: list[str], rates: list[float], draws: int, tuned_rates: list[
             noisy = material.y
             if kind != NATURAL:
                 noisy = corrupt(material.y, material.fair, kind, rate, draw)
-            result = {"kind": kind, "rate": rate, "draw": draw}
+            result = {"kind": kind, "rate": rate, "draw": draw, "commit": at}
             result |= measure(material, noisy, settings, settings.seed + draw, with_tuned)
             drafts.write_text(draft / CELL, json.dumps(result, indent=1))
 

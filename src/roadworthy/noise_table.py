@@ -144,7 +144,8 @@ def table(results: list[Cell], settings: Settings, overrides: list[str]) -> str:
     clean, data = settings.clean, settings.data
     return f"""# Wrong labels, injected and found: {data.title or data.name}
 
-Made by `python -m roadworthy noise_benchmark {" ".join(overrides)}`,
+Made by `python -m roadworthy noise_benchmark {" ".join(overrides)}`
+at commit {", ".join(sorted({cell["commit"] for cell in cells}))};
 rates and draws as in the tables: {clean.folds} folds, {clean.rounds} round(s), seed
 {settings.seed}. Mean over draws ± half of Student's 95 % interval.
 One detector for every kind of noise: which of its scores ranks the rows is chosen on injected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+from roadworthy.commit import commit
 from roadworthy.intervals import wilson
 from roadworthy.markdown import table
 from roadworthy.rival_models import best
@@ -120,8 +121,9 @@ def page(results: dict[str, Result], settings: Settings, overrides: list[str]) -
     return f"""# Beside what one would pick instead: {settings.data.title or settings.data.name}
 
 Made by `python -m roadworthy rivals {" ".join([*overrides, "--threads", str(about["threads"])])}`
-on {about["cpu"]}, torch {about["torch"]}: {counts["train"]} training, {counts["validation"]}
-validation and {counts["test"]} test rows, the same for all, seed {settings.seed}; accuracies with
+at commit {commit()} on {about["cpu"]}, torch {about["torch"]}:
+{counts["train"]} training, {counts["validation"]} validation and {counts["test"]} test rows, the same for all, seed {settings.seed};
+accuracies with
 Wilson's 95 % interval, which does not cover that validation rows choose an epoch. Each line is a
 process of its own, with as many threads as any other; what is measured is wall time. Imports and
 the loading of models are not timed, for either side; tokenising is.

@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from roadworthy import admission, checks, drift, duplicates, personal, schema, split
+from roadworthy import admission, checks, drafts, drift, duplicates, personal, schema, split
 from roadworthy.audit import annotate, periods
 from roadworthy.census import conflict_table, duplicate_table, slice_table
+from roadworthy.commit import commit
 from roadworthy.config import conf, root, typed
 from roadworthy.plots import scaling as plots
 from roadworthy.settings import Data, File
@@ -140,9 +141,9 @@ def run(sizes: list[int]) -> str:
         print(f"{rows:>9,} rows: {last['seconds']:>7.1f} s, {last['peak_gb']:.2f} GB", flush=True)  # noqa: T201
     folder = root() / "reports" / "timings"
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"machine": machine(threads=1, accelerator="cpu"), "results": results}
-    text = json.dumps(record, indent=1) + "\n"
-    (folder / "audit_scaling.json").write_text(text, encoding="utf-8")
+    record = {"commit": commit(), "machine": machine(threads=1, accelerator="cpu")}
+    text = json.dumps(record | {"results": results}, indent=1) + "\n"
+    drafts.write_text(folder / "audit_scaling.json", text)
     figure = plots.curve(pd.DataFrame(results))
     figure.savefig(folder / "audit_scaling.png", dpi=110, metadata={"Software": None})
     return "reports/timings/audit_scaling.json, audit_scaling.png"
