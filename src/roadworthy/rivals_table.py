@@ -122,8 +122,8 @@ def page(results: dict[str, Result], settings: Settings, overrides: list[str]) -
 
 Made by `python -m roadworthy rivals {" ".join([*overrides, "--threads", str(about["threads"])])}`
 at commit {commit()} on {about["cpu"]}, torch {about["torch"]}:
-{counts["train"]} training, {counts["validation"]} validation and {counts["test"]} test rows, the same for all, seed {settings.seed};
-accuracies with
+{counts["train"]} training, {counts["validation"]} validation and {counts["test"]} test rows,
+the same for all, seed {settings.seed}; accuracies with
 Wilson's 95 % interval, which does not cover that validation rows choose an epoch. Each line is a
 process of its own, with as many threads as any other; what is measured is wall time. Imports and
 the loading of models are not timed, for either side; tokenising is.
