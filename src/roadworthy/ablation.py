@@ -142,13 +142,8 @@ def run(overrides: list[str], data: str, arms: list[str] | None, seeds: list[int
     recipes = {arm: settings_of(data, [*overrides, *ARMS[arm]]).finetune for arm in arms}
     folder = source.folder / "ablation"
     folder.mkdir(exist_ok=True)
-    wanted = [(arm, seed) for seed in seeds for arm in arms]
-
-    def do(job: tuple[str, int], wait: bool) -> None:
-        arm, seed = job
-        _make(source, folder, arm, recipes[arm], seed, wait)
-
-    drafts.share(wanted, do, "ablation", "training")
+    wanted = [(source, folder, arm, recipes[arm], seed) for seed in seeds for arm in arms]
+    drafts.share(wanted, lambda job, wait: _make(*job, wait), "ablation", "training")
     found = [json.loads(path.read_text()) for path in drafts.finished(folder, "facts.json")]
     command = " ".join([*overrides, "--data", data, "--seeds", *map(str, seeds)])
     target = root() / TABLE

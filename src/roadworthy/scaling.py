@@ -130,7 +130,7 @@ def run(sizes: list[int]) -> str:
     """Measure each size in a process of its own; write table, record and figure."""
     from roadworthy.timings import machine  # brings torch, which the measured processes do without
 
-    results = []
+    at, results = commit(), []
     for rows in sizes:
         command = [sys.executable, "-m", "roadworthy", "scaling", "--one", str(rows)]
         done = subprocess.run(
@@ -141,7 +141,7 @@ def run(sizes: list[int]) -> str:
         print(f"{rows:>9,} rows: {last['seconds']:>7.1f} s, {last['peak_gb']:.2f} GB", flush=True)  # noqa: T201
     folder = root() / "reports" / "timings"
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"commit": commit(), "machine": machine(threads=1, accelerator="cpu")}
+    record = {"commit": at, "machine": machine(threads=1, accelerator="cpu")}
     text = json.dumps(record | {"results": results}, indent=1) + "\n"
     drafts.write_text(folder / "audit_scaling.json", text)
     figure = plots.curve(pd.DataFrame(results))
