@@ -9,8 +9,10 @@ hashing can only miss, never invent.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,9 @@ from datasketch import MinHash
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from tqdm import tqdm
+from xxhash import xxh32_intdigest
+
+from roadworthy.parallel import CHUNK, spread
 
 MISSED = 1e-3
 """Accepted probability that a pair exactly at the threshold is not even a candidate."""
@@ -100,16 +104,20 @@ def banding(threshold: float, permutations: int) -> tuple[int, int]:
     return permutations, 1
 
 
-def _signatures(texts: pd.Index, size: int, permutations: int) -> NDArray[np.uint32]:
+def _hashed(texts: Sequence[str], size: int, permutations: int) -> NDArray[np.uint32]:
     """MinHash signatures, (texts, permutations); shingles live only while a text is hashed."""
-    # Sorted: MinHash does not care, but a set's order would differ from process to process.
-    shingled = ([one.encode() for one in sorted(shingles(text, size))] for text in texts)
+    shingled = ([one.encode() for one in shingles(text, size)] for text in texts)
+    bulk = MinHash.generator(shingled, num_perm=permutations, seed=1, hashfunc=xxh32_intdigest)
+    return np.array([one.hashvalues for one in bulk], dtype=np.uint32)
+
+
+def _signatures(texts: pd.Index, size: int, permutations: int) -> NDArray[np.uint32]:
+    """MinHash signatures, (texts, permutations)."""
     out = np.empty((len(texts), permutations), dtype=np.uint32)
-    bulk = MinHash.generator(shingled, num_perm=permutations, seed=1)
-    for number, signature in enumerate(
-        tqdm(bulk, desc="near-duplicates", unit="text", total=len(texts))
-    ):
-        out[number] = signature.hashvalues
+    work, done = partial(_hashed, size=size, permutations=permutations), 0
+    for part in spread(work, texts.tolist(), "near-duplicates", "text"):
+        out[done : done + len(part)] = part
+        done += len(part)
     return out
 
 
@@ -158,10 +166,22 @@ def _candidates(
     return np.unique(every[every[:, 0] < every[:, 1]], axis=0)
 
 
-def _link(count: int, pairs: list[tuple[int, int]]) -> np.ndarray:
+def _verified(pairs: Sequence[tuple[str, str]], size: int) -> list[float]:
+    # Pairs come sorted by their first text, which is cut once for all of its pairs.
+    cut = lru_cache(maxsize=CHUNK)(partial(shingles, size=size))
+    return [jaccard(cut(one), cut(other)) for one, other in pairs]
+
+
+def _similarities(texts: pd.Index, pairs: NDArray[np.int64], size: int) -> NDArray[np.float64]:
+    """Jaccard similarity of each of the pairs (pairs, 2)."""
+    both = list(zip(texts[pairs[:, 0]], texts[pairs[:, 1]], strict=True))
+    parts = spread(partial(_verified, size=size), both, "verify", "pair")
+    return np.fromiter(chain.from_iterable(parts), dtype=np.float64, count=len(both))
+
+
+def _link(count: int, pairs: NDArray[np.int64]) -> np.ndarray:
     """Component number of each of ``count`` nodes."""
-    ends = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(count, count))
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     return np.asarray(connected_components(graph, directed=False)[1])
 
 
@@ -177,14 +197,12 @@ def find(
     code, distinct = pd.factorize(texts.map(normalise))
     signatures = _signatures(distinct, size, permutations)
     candidates = _candidates(signatures, threshold, *banding(threshold, permutations))
-    cut = lru_cache(maxsize=4096)(partial(shingles, size=size))
+    values = _similarities(distinct, candidates, size)
+    pairs, values = candidates[values >= threshold], values[values >= threshold]
     similar = np.zeros(len(distinct))
-    pairs = []
-    for one, other in tqdm(candidates.tolist(), desc="verify", unit="pair"):
-        value = jaccard(cut(distinct[one]), cut(distinct[other]))
-        if value >= threshold:
-            pairs.append((one, other))
-            similar[[one, other]] = np.maximum(similar[[one, other]], value)
+    # One end at a time: numpy 2.4's ufunc.at reads past values that it would have to broadcast.
+    for ends in pairs.T:
+        np.maximum.at(similar, ends, values)
     component = _link(len(distinct), pairs)
     exact = np.bincount(code)[code] > 1
     rows = pd.DataFrame(

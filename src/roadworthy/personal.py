@@ -8,12 +8,15 @@ of people are not found, nor is anything that identifies a person by what is tol
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
+
+from roadworthy.parallel import spread
 
 KINDS = {
     "EMAIL_ADDRESS": "email",
@@ -33,9 +36,18 @@ PRIORITY = [
     "PHONE_NUMBER",
 ]
 """Of two findings that overlap, the earlier one stands: the digits of an IBAN are no phone."""
-WORTH = re.compile(r"@|\d(?:[ ()./-]{0,2}\d){8}|\d[a-zA-Z]?,? (?:St\.? )?[A-Z]")
-"""A text without an at sign, nine digits close together or a house number holds none of it; most
-texts are done with after this one look."""
+WORTH = {
+    re.compile("@"): ("EMAIL_ADDRESS",),
+    re.compile(r"\d(?:[ ()./-]{0,2}\d){8}"): (
+        "IBAN_CODE",
+        "CREDIT_CARD",
+        "CARD_LIKE",
+        "PHONE_NUMBER",
+    ),
+    re.compile(r"\d[a-zA-Z]?,? (?:St\.? )?[A-Z]"): ("STREET_ADDRESS",),
+}
+"""What a text must hold for a kind to be looked for: an at sign, nine digits close together, a
+house number before a capital. Most texts are done with after these looks."""
 STREET = (
     r"\b\d{1,4}[a-zA-Z]?,? (?:St\.? )?(?:[A-Z][\w'’.]*[ -]){1,4}"
     r"(?:Street|St|Road|Rd|Lane|Ln|Avenue|Ave|Drive|Dr|Court|Ct|Close|Row|Rise|Terrace|Yard|Mews|Walk|"
@@ -111,9 +123,10 @@ def _analyzer() -> Any:  # noqa: ANN401 - presidio is untyped
 
 def find(text: str) -> list[Found]:
     """Everything of a known form in a text, from left to right, without overlaps."""
-    if not WORTH.search(text):
+    kinds = [kind for sign, those in WORTH.items() if sign.search(text) for kind in those]
+    if not kinds:
         return []
-    results = _analyzer().analyze(text, language="en", entities=PRIORITY, score_threshold=0.3)
+    results = _analyzer().analyze(text, language="en", entities=kinds, score_threshold=0.3)
     results = [
         result
         for result in results
@@ -137,15 +150,20 @@ def masked(text: str, found: list[Found]) -> str:
     return text
 
 
+def _each(texts: Sequence[str]) -> list[list[Found]]:
+    return [find(text) for text in texts]
+
+
 def scan(messages: pd.DataFrame) -> pd.DataFrame:
     """Find in many messages (``id, text``): one row per finding, ``row, id, kind, value``.
 
     ``row`` is of the index of ``messages``.
     """
-    rows = zip(messages.index, messages["id"], messages["text"], strict=True)
+    texts = messages["text"].tolist()
+    found = chain.from_iterable(spread(_each, texts, "personal data", "text"))
     lines = [
         (row, name, one.kind, text[one.start : one.end])
-        for row, name, text in tqdm(rows, desc="personal data", unit="text", total=len(messages))
-        for one in find(text)
+        for row, name, text, ones in zip(messages.index, messages["id"], texts, found, strict=True)
+        for one in ones
     ]
     return pd.DataFrame(lines, columns=["row", "id", "kind", "value"])

@@ -105,9 +105,11 @@ def carve(rows: pd.DataFrame, movable: pd.Series, share: float, keep: int, seed:
             pool.move(group)
             taken.add(group)
     for label in sorted(quota):
+        if pool.moved[label]:
+            continue
         fit = [group for group in order if group in pool.rows and label in pool.rows[group]]
         fit = [group for group in fit if pool.may_move(group, spare)]
-        if not pool.moved[label] and fit:
+        if fit:
             smallest = min(fit, key=lambda group: pool.rows[group].total())
             pool.move(smallest)
             taken.add(smallest)
