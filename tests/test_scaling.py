@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -40,6 +42,15 @@ def test_rows_are_made_of_sentences_of_their_label_and_some_repeat(project: Path
     again = (project / "scratch" / "x.csv").read_bytes()
     scaling.write_rows("scratch/x.csv", MESSAGES, 400, seed=1)
     assert (project / "scratch" / "x.csv").read_bytes() == again
+
+
+def test_memory_is_watched_with_that_of_helpers():
+    child = "import time; held = bytearray(200_000_000); time.sleep(1)"
+    parent = (
+        f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    )
+    with subprocess.Popen([sys.executable, "-c", parent], text=True) as process:
+        assert 0.2 < scaling._peak(process) < 0.4
 
 
 def test_the_curve_has_a_point_per_size():

@@ -2,39 +2,42 @@
 
 Rows are made by recombining sentences of the configured data set, some of them copied, so that
 length, words and duplicates look real. Each size runs in a process of its own, which reports its
-seconds by step and its peak memory. Without sentence vectors: that is what large data goes without.
-Times are of this machine; they are written to reports/timings/, which no stage depends on.
+seconds by step; its memory, with that of its helpers, is watched from outside. Without sentence
+vectors: that is what large data goes without. Times are of this machine; they are written to
+reports/timings/, which no stage depends on.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import cpu_count
-from joblib.externals.loky import get_reusable_executor
+import psutil
 
 from roadworthy import admission, checks, drafts, drift, duplicates, personal, schema, split
 from roadworthy.audit import annotate, periods
 from roadworthy.census import conflict_table, duplicate_table, slice_table
 from roadworthy.commit import commit
 from roadworthy.config import conf, root, typed
+from roadworthy.errors import UserError
 from roadworthy.plots import scaling as plots
 from roadworthy.settings import Data, File
 
 FOLDER = "scratch/scaling"
 COPIED = 0.04
 """Share of rows that repeat an earlier one, half of them with a word changed."""
+
+EVERY = 0.2
+"""Seconds between two looks at the memory."""
 
 
 def sentences(messages: pd.DataFrame) -> dict[str, list[str]]:
@@ -76,15 +79,10 @@ def write_rows(path: str, messages: pd.DataFrame, rows: int, seed: int) -> None:
 
 
 def measure(rows: int) -> dict[str, Any]:
-    """Audit ``rows`` rows: seconds by step, and peak memory in GB.
-
-    The peak is an upper bound: that of this process and, for each of its helpers, the highest of
-    any of them, as if all of those fell together.
-    """
+    """Audit ``rows`` rows: seconds by step."""
     cfg = typed(data=conf("data"), audit=conf("audit"))
     path, steps = f"{FOLDER}/{rows}.csv", {}
     write_rows(path, admission.admit(cfg.data, cfg.audit)[0], rows, cfg.audit.seed)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     data = Data(
         name="scaling",
         files=[File(path=path)],
@@ -116,14 +114,9 @@ def measure(rows: int) -> dict[str, Any]:
     tables = (duplicate_table, conflict_table, lambda frame: slice_table(frame, ["channel"]))
     timed("tables", lambda: [table(messages) for table in tables])
     (root() / path).unlink()
-    get_reusable_executor().shutdown()  # a process's peak is known when it has ended
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak += cpu_count() * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return {
         "rows": rows,
         "seconds": round(sum(steps.values()), 1),
-        "peak_gb": round(peak / 1e6, 2),
-        "start_gb": round(before / 1e6, 2),
         "clusters": found.clusters,
         "steps": steps,
     }
@@ -134,6 +127,17 @@ def measured(rows: int) -> str:
     return json.dumps(measure(rows))
 
 
+def _peak(process: subprocess.Popen[str]) -> float:
+    """Highest memory of a process and its helpers together until it ends, in GB (resident sets)."""
+    peak, family = 0, psutil.Process(process.pid)
+    while process.poll() is None:
+        with suppress(psutil.Error):  # one that has just ended
+            every = [family, *family.children(recursive=True)]
+            peak = max(peak, sum(one.memory_info().rss for one in every))
+        time.sleep(EVERY)
+    return peak / 1e9
+
+
 def run(sizes: list[int]) -> str:
     """Measure each size in a process of its own; write table, record and figure."""
     from roadworthy.timings import machine  # brings torch, which the measured processes do without
@@ -141,11 +145,13 @@ def run(sizes: list[int]) -> str:
     at, results = commit(), []
     for rows in sizes:
         command = [sys.executable, "-m", "roadworthy", "scaling", "--one", str(rows)]
-        done = subprocess.run(
-            command, cwd=root(), stdout=subprocess.PIPE, text=True, check=True, env=os.environ
-        )
-        results.append(json.loads(done.stdout.splitlines()[-1]))
-        last = results[-1]
+        with subprocess.Popen(command, cwd=root(), stdout=subprocess.PIPE, text=True) as process:
+            peak = _peak(process)
+            said = process.communicate()[0]
+        if process.returncode:
+            raise UserError(f"scaling stopped at {rows:,} rows: see the error above")
+        last = json.loads(said.splitlines()[-1]) | {"peak_gb": round(peak, 2)}
+        results.append(last)
         print(f"{rows:>9,} rows: {last['seconds']:>7.1f} s, {last['peak_gb']:.2f} GB", flush=True)  # noqa: T201
     folder = root() / "reports" / "timings"
     folder.mkdir(parents=True, exist_ok=True)
