@@ -151,18 +151,17 @@ def _candidates(
     mix = np.random.default_rng(1).integers(1 << 63, size=rows, dtype=np.uint64) | np.uint64(1)
     for start in range(0, bands * rows, rows):
         key = signatures[:, start : start + rows].astype(np.uint64) @ mix
-        _, group, counts = np.unique(key, return_inverse=True, return_counts=True)
-        order = np.argsort(group, kind="stable")
-        first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        _, band, counts = np.unique(key, return_inverse=True, return_counts=True)
+        order = np.argsort(band, kind="stable")
+        order = order[counts[band[order]] > 1]
+        group, large = band[order], counts[band[order]] > GROUP
         for distance in range(1, min(int(counts.max()), GROUP)):
-            place = np.arange(len(order) - distance)
-            near = group[order[place]] == group[order[place + distance]]
-            near &= (counts[group[order[place]]] <= GROUP) | (distance == 1)
-            pairs = np.stack([order[place[near]], order[place[near] + distance]], axis=1)
+            near = group[:-distance] == group[distance:]
+            near &= ~large[:-distance] | (distance == 1)
+            pairs = np.stack([order[:-distance][near], order[distance:][near]], axis=1)
             found.append(_likely(signatures, pairs, threshold))
-        large = order[counts[group[order]] > GROUP]
-        pairs = np.stack([order[first[group[large]]], large], axis=1)
-        found.append(_likely(signatures, pairs, threshold))
+        first = order[np.searchsorted(group, group[large])]
+        found.append(_likely(signatures, np.stack([first, order[large]], axis=1), threshold))
     every = np.sort(np.concatenate(found), axis=1)
     return np.unique(every[every[:, 0] < every[:, 1]], axis=0)
 
