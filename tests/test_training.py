@@ -11,7 +11,7 @@ import pytest
 import torch
 from test_finetune import ENCODER, TEXTS, TRAIN
 
-from roadworthy import drafts, finetune
+from roadworthy import drafts, finetune, training
 from roadworthy.models.encoder import SentenceEncoder
 from roadworthy.models.lora import fresh_network
 from roadworthy.models.network import centroids
@@ -145,3 +145,19 @@ def test_an_unsuitable_checkpoint_means_from_the_start(
     torch.save({"global_step": 2}, tmp_path / "last.ckpt")
     again = train(start, tmp_path)
     assert again.curve.equals(whole.curve)
+
+
+@pytest.mark.parametrize(("capable", "warned"), [(False, 1), (True, 0)])
+def test_bf16_on_a_processor_without_it_is_said(
+    start: torch.Tensor,
+    capable: bool,
+    warned: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": capable})
+    monkeypatch.setattr(training, "_fit", lambda *_: None)
+    network, _ = fresh_network(ENCODER, SETTINGS.lora, start, 20.0, 0)
+    for precision in ("bf16-mixed", "32-true"):
+        fit(network, None, replace(SETTINGS, precision=precision), "cpu", 0)
+    assert [record.message for record in caplog.records] == [training.SLOW] * warned
