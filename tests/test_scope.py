@@ -25,31 +25,33 @@ def familiar(judged: Judged) -> pd.DataFrame:
     good = np.where(outside, -1.0, 1.0) + generator.normal(size=len(outside)) * 0.1
     blind = generator.normal(size=len(outside))
     ids = judged.rows["id"].to_numpy()
-    found = pd.DataFrame({"id": ids, "good": good, "blind": blind}).sample(frac=1, random_state=0)
+    found = pd.DataFrame({"id": ids, "energy": good, "nearness": blind}).sample(
+        frac=1, random_state=0
+    )
     return scope.scores(judged, "lora", 1.0, found)
 
 
 def test_every_score_is_judged_like_the_confidence(judged: Judged, familiar: pd.DataFrame):
     table = scope.judge(judged, "lora", familiar)
     assert table is not None
-    assert list(table.index) == ["confidence", "good", "blind"]
-    assert table.loc["good", "auroc"] == 1
-    assert table.loc["good", "fpr95"] == 0
-    assert 0.4 < table.loc["blind", "auroc"] < 0.6
-    assert table.loc["blind", "fpr95"] > 0.8
+    assert list(table.index) == ["confidence", "energy", "nearness", "joint"]
+    assert table.loc["energy", "auroc"] == 1
+    assert table.loc["energy", "fpr95"] == 0
+    assert 0.4 < table.loc["nearness", "auroc"] < 0.6
+    assert table.loc["nearness", "fpr95"] > 0.8
     assert (table["n"] == 60).all()
     assert table["validation_auroc"].isna().all()  # no validation row is out of scope here
 
 
 def test_turning_away_costs_what_it_turns_away(judged: Judged, familiar: pd.DataFrame):
     accuracy = judged.correct("lora", "test").mean()
-    good = familiar["good"].to_numpy()
+    good = familiar["energy"].to_numpy()
     assert scope.turning_away(judged, "lora", good, 0.0) == {"in_scope": accuracy, "recall": 1.0}
     assert scope.turning_away(judged, "lora", good, 9.0) == {"in_scope": 0.0, "recall": 1.0}
     table = scope.judge(judged, "lora", familiar)
     assert table is not None
-    assert table.loc["good", "in_scope"] == pytest.approx(0.95 * accuracy, abs=0.03)
-    curve = scope.trade_off(judged, "lora", familiar["blind"].to_numpy())
+    assert table.loc["energy", "in_scope"] == pytest.approx(0.95 * accuracy, abs=0.03)
+    curve = scope.trade_off(judged, "lora", familiar["nearness"].to_numpy())
     assert curve["recall"].is_monotonic_increasing
     assert curve["in_scope"].is_monotonic_decreasing
 
@@ -58,3 +60,17 @@ def test_without_rows_out_of_scope_there_is_nothing_to_judge(judged: Judged):
     rows = judged.rows.assign(label="card")
     known = Judged(rows, judged.classes, judged.models)
     assert scope.judge(known, "lora", scope.scores(known, "lora", 1.0, None)) is None
+
+
+def test_joint_adds_energy_and_contrast_in_deviations_of_the_validation_rows(judged: Judged):
+    generator = np.random.default_rng(1)
+    ids, size = judged.rows["id"], len(judged.rows)
+    found = pd.DataFrame({"id": ids, "energy": 9.0, "nearness": 5.0, "contrast": 0.0})
+    found["energy"] = 3 + 20 * generator.normal(size=size)
+    found["contrast"] = 0.01 * generator.normal(size=size)
+    held = judged.mask("validation")
+    joint = scope.scores(judged, "lora", 1.0, found)["joint"]
+    expected = sum(found[name] / found[name][held].std(ddof=0) for name in ("energy", "contrast"))
+    np.testing.assert_allclose(joint, expected)
+    same = scope.scores(judged, "lora", 1.0, found.assign(energy=9.0, contrast=0.0))
+    assert np.isfinite(same["joint"]).all()

@@ -147,16 +147,17 @@ def tune(source: Material, shots: int, seed: int) -> tuple[dict[str, pd.DataFram
     held = None if shots else source.rows("validation")
     name = _checkpoints(source, shots, seed)
     trained, tokenizer = train(source, source.settings.finetune, rows, held, seed, name)
-    known, found = (
+    strange = source.messages.query("split == 'train' and not in_scope")
+    known, found, strangers = (
         lora.predict_vectors(
             trained.network, tokenizer, texts, encoder.max_length, encoder.batch_size
         )
-        for texts in (rows.texts, judged["text"].tolist())
+        for texts in (rows.texts, judged["text"].tolist(), strange["text"].tolist())
     )
     logits = lora.head(trained.network, found)
     frames = {
         "predictions": predictions_frame(judged, labels, softmax(logits)),
-        "familiarity": familiarity.frame(judged["id"], logits, found, known),
+        "familiarity": familiarity.frame(judged["id"], logits, found, known, strangers),
         "curve": trained.curve,
     }
     return frames, counts(trained) | {"rows": len(rows.texts), "commit": source.commit}

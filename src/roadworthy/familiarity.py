@@ -1,7 +1,8 @@
 """How familiar is a message to a model? Scores that tell messages of no known class from others.
 
 High is familiar. Energy: Liu et al. 2020; distance to the k-th nearest training row: Sun et al.
-2022.
+2022. Training rows that are themselves of no known class teach no class; here they say what
+strangers look like.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from scipy.special import logsumexp
 
 Floats = NDArray[np.floating]
 NEIGHBOUR = 10
+CLOSE = 3
+"""Of the nearest known rows and of the nearest strangers, which one counts in ``contrast``."""
 BLOCK = 1024
 
 
@@ -29,7 +32,25 @@ def nearness(vectors: Floats, train: Floats, k: int = NEIGHBOUR) -> Floats:
     return np.concatenate(kth) if kth else np.zeros(0)
 
 
-def frame(ids: pd.Series, logits: Floats, vectors: Floats, train: Floats) -> pd.DataFrame:
-    """``id, energy, nearness``, one row a message."""
+def contrast(vectors: Floats, train: Floats, strangers: Floats) -> Floats:
+    """How much nearer the training rows are than rows of no known class: cosines, in [-2, 2]."""
+    return nearness(vectors, train, CLOSE) - nearness(vectors, strangers, CLOSE)
+
+
+def frame(
+    ids: pd.Series, logits: Floats, vectors: Floats, train: Floats, strangers: Floats
+) -> pd.DataFrame:
+    """``id, energy, nearness``, one row a message, and ``contrast`` where there are strangers.
+
+    Args:
+        ids: of the messages.
+        logits: their logits (rows, classes).
+        vectors: their sentence vectors (rows, d), of unit length like all vectors here.
+        train: those of the training rows of known classes.
+        strangers: those of the training rows of no known class.
+
+    """
     scores = {"energy": energy(logits), "nearness": nearness(vectors, train)}
+    if len(strangers):
+        scores["contrast"] = contrast(vectors, train, strangers)
     return pd.DataFrame({"id": ids.to_numpy()} | scores)

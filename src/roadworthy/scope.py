@@ -19,6 +19,9 @@ def scores(
 ) -> pd.DataFrame:
     """How familiar each row of ``judged.rows`` is to one model, one column a score, high is known.
 
+    ``joint`` is the sum of energy and contrast (nearness where there is no contrast), each in
+    standard deviations of the in-scope validation rows.
+
     Args:
         judged: rows and predictions.
         name: the model.
@@ -33,6 +36,10 @@ def scores(
     found = pd.DataFrame({"confidence": confidence})
     if familiar is not None:
         found = found.join(familiar.set_index("id").loc[judged.rows["id"]].reset_index(drop=True))
+        second = "contrast" if "contrast" in found else "nearness"
+        parts = found[["energy", second]]
+        spread = parts[judged.mask("validation", True)].std(ddof=0).replace(0, 1)
+        found["joint"] = (parts / spread).sum(axis=1)
     return found
 
 

@@ -204,8 +204,10 @@ def predict_vectors(
 
     ``head`` gives their logits.
     """
-    tokens = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
     out = np.zeros((len(texts), network.prototypes.shape[1]), dtype=np.float32)
+    if not len(texts):
+        return out
+    tokens = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
     network.eval()
     batches = by_length([len(ids) for ids in tokens], batch_size)
     quiet = len(batches) <= 4
