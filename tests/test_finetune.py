@@ -103,6 +103,7 @@ def test_the_merged_model_reloads_to_the_same_logits(trained):
     p = again.predict_proba(TEXTS)
     np.testing.assert_allclose(p.sum(axis=1), 1)
     assert again.labels == ["parcel", "refund"]
+    assert again.vectors([]).shape == (0, again.vectors(TEXTS[:1]).shape[1])
     assert str(folder) not in (folder / "merged" / "config.json").read_text()
 
 
