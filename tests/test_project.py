@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ["audit", "clean", "baseline", "finetune", "evaluate", "cost", "readiness"]
-MINUTE = 60
+MINUTE = 60  # limits are against hanging, not for speed: machines differ threefold
 pytestmark = pytest.mark.slow
 
 TOPICS = {
@@ -72,7 +72,7 @@ def environment(clone: Path) -> dict[str, str]:
 
 
 def call(
-    clone: Path, *command: str, minutes: float = 5, **extra: str
+    clone: Path, *command: str, minutes: float = 10, **extra: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in the clone; the whole output is shown where a test fails."""
     return subprocess.run(
@@ -87,7 +87,7 @@ def call(
     )
 
 
-def succeed(clone: Path, *command: str, minutes: float = 5, **extra: str) -> str:
+def succeed(clone: Path, *command: str, minutes: float = 10, **extra: str) -> str:
     done = call(clone, *command, minutes=minutes, **extra)
     assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-6000:]}"
     return done.stdout
@@ -114,7 +114,7 @@ def committed(fresh: Path) -> int:
 @pytest.fixture(scope="module")
 def clone(fresh: Path, committed: int) -> Path:
     """The clone after one smoke-sized experiment through every stage."""
-    succeed(fresh, "dvc", "exp", "run", "-S", "profile=smoke", minutes=6)
+    succeed(fresh, "dvc", "exp", "run", "-S", "profile=smoke", minutes=20)
     return fresh
 
 
@@ -165,7 +165,7 @@ def nbval(clone: Path, folder: str) -> subprocess.CompletedProcess[str]:
     ]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, folder]
     own = {"ROADWORTHY_OVERRIDES": "profile=smoke", "WANDB_MODE": "disabled"}
-    return call(clone, *command, minutes=8, **own)
+    return call(clone, *command, minutes=20, **own)
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ def test_a_csv_the_project_has_never_seen(clone: Path):
         "profile=smoke",
         "-S",
         "data=mine",
-        minutes=6,
+        minutes=20,
     )
     assert (clone / "reports" / "metrics" / "audit.json").read_bytes() == before
     succeed(clone, "dvc", "exp", "branch", "mine", "mine")

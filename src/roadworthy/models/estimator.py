@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
+from sklearn.feature_extraction.text import TfidfVectorizer
 from skops.io import dumps, get_untrusted_types, load
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from roadworthy.errors import UserError
 
 SCHEMA = "schema.json"
+TERMS = "terms.json"
+"""The terms of each vectorizer, in the order of its columns. skops would spell out each as an
+object of its own, which takes most of a minute."""
 TRUSTED = [
     "numpy.dtype",
     "sklearn._loss.link.Interval",
@@ -30,10 +35,26 @@ TRUSTED = [
 
 def save_estimator(path: Path, estimator: Any) -> None:  # noqa: ANN401 - any scikit-learn estimator
     """Write an estimator that ``load_estimator`` will accept; equal estimators give equal bytes."""
-    path.write_bytes(_canonical(dumps(estimator)))
+    vectorizers = _vectorizers(estimator)
+    kept = [one.vocabulary_ for one in vectorizers]
+    try:
+        for one in vectorizers:
+            one.vocabulary_ = {}
+        archive = _canonical(dumps(estimator))
+    finally:
+        for one, vocabulary in zip(vectorizers, kept, strict=True):
+            one.vocabulary_ = vocabulary
+    with ZipFile(archive, "a") as out:
+        out.writestr(ZipInfo(TERMS), json.dumps([sorted(one, key=one.get) for one in kept]))
+    path.write_bytes(archive.getvalue())
 
 
-def _canonical(archive: bytes) -> bytes:
+def _vectorizers(estimator: Any) -> list[Any]:  # noqa: ANN401
+    parts = [estimator, *estimator.get_params(deep=True).values()]
+    return [part for part in parts if isinstance(part, TfidfVectorizer)]
+
+
+def _canonical(archive: bytes) -> BytesIO:
     """The same archive without what differs from run to run.
 
     skops names its parts at random, notes memory addresses and stamps the time: parts and
@@ -55,7 +76,7 @@ def _canonical(archive: bytes) -> bytes:
         out.writestr(ZipInfo(SCHEMA), schema)
         for name, new in part.items():
             out.writestr(ZipInfo(new), parts[name])
-    return target.getvalue()
+    return target
 
 
 def load_estimator(path: Path) -> Any:  # noqa: ANN401
@@ -66,7 +87,12 @@ def load_estimator(path: Path) -> Any:  # noqa: ANN401
             raise UserError(
                 f"{path.name} in {path.parent} holds {unknown[0]}, which is not trusted: not loaded"
             )
-        return load(path, trusted=TRUSTED)
+        estimator = load(path, trusted=TRUSTED)
+        with ZipFile(path) as archive:
+            terms = json.loads(archive.read(TERMS))
+        for one, known in zip(_vectorizers(estimator), terms, strict=True):
+            one.vocabulary_ = {term: column for column, term in enumerate(known)}
+        return estimator
     except (OSError, BadZipFile, ValueError, KeyError, UntrustedTypesFoundException) as error:
         raise UserError(
             f"{path.name} in {path.parent} cannot be read ({error}): run `dvc repro baseline`"
