@@ -1,5 +1,8 @@
 """Every architecture learns, gives probabilities and survives the disk; bad files are refused."""
 
+from pathlib import Path
+from zipfile import ZipFile
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,8 +20,9 @@ from roadworthy.models.architecture import (
     save_arrays,
     softmax,
 )
-from roadworthy.models.estimator import load_estimator, save_estimator
+from roadworthy.models.estimator import TERMS, load_estimator, save_estimator
 from roadworthy.models.probe import fit_probe
+from roadworthy.models.tfidf import features
 from roadworthy.settings import Baseline, Boosted
 
 WORDS = {0: ["refund", "money"], 1: ["parcel", "late"], 2: ["password", "login"]}
@@ -84,6 +88,18 @@ def test_an_untrusted_type_is_refused(tmp_path):
     save_estimator(tmp_path / "m.skops", Foreign().fit([[0.0], [1.0]], [0, 1]))
     with pytest.raises(UserError, match="not trusted"):
         load_estimator(tmp_path / "m.skops")
+
+
+def test_terms_are_kept_beside_the_estimator_and_missed_without(tmp_path: Path):
+    fitted, path = features().fit(TEXTS), tmp_path / "m.skops"
+    save_estimator(path, fitted)
+    for name, again in load_estimator(path).named_transformers.items():
+        assert again.vocabulary_ == fitted.named_transformers[name].vocabulary_ != {}
+    with ZipFile(path) as whole, ZipFile(tmp_path / "part.skops", "w") as part:
+        for name in set(whole.namelist()) - {TERMS}:
+            part.writestr(name, whole.read(name))
+    with pytest.raises(UserError, match="cannot be read"):
+        load_estimator(tmp_path / "part.skops")
 
 
 def test_majority_gives_the_class_shares():
