@@ -64,10 +64,9 @@ def test_without_rows_out_of_scope_there_is_nothing_to_judge(judged: Judged):
 
 def test_joint_adds_energy_and_contrast_in_deviations_of_the_validation_rows(judged: Judged):
     generator = np.random.default_rng(1)
-    ids, size = judged.rows["id"], len(judged.rows)
-    found = pd.DataFrame({"id": ids, "energy": 9.0, "nearness": 5.0, "contrast": 0.0})
-    found["energy"] = 3 + 20 * generator.normal(size=size)
-    found["contrast"] = 0.01 * generator.normal(size=size)
+    wide, narrow = generator.normal(size=(2, len(judged.rows)))
+    parts = {"energy": 3 + 20 * wide, "nearness": 5.0, "contrast": 0.01 * narrow}
+    found = pd.DataFrame({"id": judged.rows["id"]} | parts)
     held = judged.mask("validation")
     joint = scope.scores(judged, "lora", 1.0, found)["joint"]
     expected = sum(found[name] / found[name][held].std(ddof=0) for name in ("energy", "contrast"))
