@@ -43,8 +43,8 @@ repro: $(READY)
 	@dvc repro
 
 test: $(READY)
-	@python -m pytest -q -m "not slow"
-	@python -m pytest -q -m slow
+	@python -m pytest -q -n 2 -m "not slow"
+	@python -m pytest -q -n 2 --dist loadfile -m slow
 
 demo: $(READY)
 	@python -m roadworthy demo

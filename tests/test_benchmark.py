@@ -66,7 +66,7 @@ def test_the_command_trains_each_cell_once_and_judges_it(tiny, monkeypatch):
     tuned = result["models"]["lora"]
     assert len(tuned["accuracy"]["seeds"]) == 2
     assert tuned["accuracy"]["value"] > 0.8 > result["models"]["majority"]["accuracy"]["value"]
-    assert set(tuned["scope"]) == {"confidence", "energy", "nearness"}
+    assert set(tuned["scope"]) == {"confidence", "energy", "nearness", "contrast", "joint"}
     assert set(result["few"]["3"]) == {"tfidf", "probe", "ensemble", "lora"}
     assert result["models"]["ensemble"]["accuracy"]["value"] > 0.8
     assert tuned["facts"][0]["rows"] == 30

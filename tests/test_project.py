@@ -6,9 +6,7 @@ not the working tree.
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -16,106 +14,28 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from clones import call, fresh, succeed
 
-ROOT = Path(__file__).resolve().parents[1]
 STAGES = ["audit", "clean", "baseline", "finetune", "evaluate", "cost", "readiness"]
-MINUTE = 60  # limits are against hanging, not for speed: machines differ threefold
 pytestmark = pytest.mark.slow
 
-TOPICS = {
-    "opening": ["are you open", "when do you close", "which hours do you keep", "is the shop shut"],
-    "parking": [
-        "where can I park",
-        "is there a car park",
-        "what does parking cost",
-        "may I leave my van",
-    ],
-    "tickets": [
-        "how much is a ticket",
-        "do you sell passes",
-        "is there a child price",
-        "can I book entry",
-    ],
-}
-ENDINGS = [
-    "on Monday",
-    "on Sunday",
-    "in winter",
-    "at Easter",
-    "tonight",
-    "tomorrow",
-    "next week",
-    "in August",
-]
 
-
-def environment(clone: Path) -> dict[str, str]:
-    """Variables with this interpreter first on the path and nothing of the project inherited."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("DVC_", "ROADWORTHY_", "WANDB_", "GIT_"))
-    }
-    person = {
-        f"GIT_{role}_{key}": f"test{at}"
-        for role in ("AUTHOR", "COMMITTER")
-        for key, at in (("NAME", ""), ("EMAIL", "@localhost"))
-    }
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    own = {
-        "PATH": path,
-        "PYTHONPATH": str(clone / "src"),
-        "WANDB_MODE": "offline",
-        "HF_HUB_OFFLINE": "1",
-    }
-    return kept | person | own
-
-
-def call(
-    clone: Path, *command: str, minutes: float = 10, **extra: str
-) -> subprocess.CompletedProcess[str]:
-    """Run a command in the clone; the whole output is shown where a test fails."""
-    return subprocess.run(
-        command,
-        cwd=clone,
-        env=environment(clone) | extra,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=minutes * MINUTE,
-        check=False,
-    )
-
-
-def succeed(clone: Path, *command: str, minutes: float = 10, **extra: str) -> str:
-    done = call(clone, *command, minutes=minutes, **extra)
-    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-6000:]}"
-    return done.stdout
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fresh(tmp_path_factory.mktemp("fresh") / "clone")
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh clone of HEAD, nothing run in it yet."""
-    clone = tmp_path_factory.mktemp("fresh") / "clone"
-    if subprocess.run(
-        ["git", "rev-parse", "-q", "HEAD"], cwd=ROOT, capture_output=True, check=False
-    ).returncode:
-        pytest.skip("no commit to clone")
-    subprocess.run(["git", "clone", "-q", f"file://{ROOT}", str(clone)], check=True, timeout=MINUTE)
-    return clone
-
-
-@pytest.fixture(scope="module")
-def committed(fresh: Path) -> int:
+def committed(untouched: Path) -> int:
     """Exit code of ``config --check`` on what is committed, before anything else has run."""
-    return call(fresh, sys.executable, "-m", "roadworthy", "config", "--check").returncode
+    return call(untouched, sys.executable, "-m", "roadworthy", "config", "--check").returncode
 
 
 @pytest.fixture(scope="module")
-def clone(fresh: Path, committed: int) -> Path:
+def clone(untouched: Path, committed: int) -> Path:
     """The clone after one smoke-sized experiment through every stage."""
-    succeed(fresh, "dvc", "exp", "run", "-S", "profile=smoke", minutes=20)
-    return fresh
+    succeed(untouched, "dvc", "exp", "run", "-S", "profile=smoke", minutes=20)
+    return untouched
 
 
 def test_params_in_git_match_conf(committed: int):
@@ -209,40 +129,3 @@ def test_only_results_have_changed(clone: Path):
     changed = {line[3:] for line in lines}
     expected = ("reports/", "params.yaml", "dvc.lock")
     assert [path for path in sorted(changed) if not path.startswith(expected)] == []
-
-
-def test_a_csv_the_project_has_never_seen(clone: Path):
-    """A folder, a file in conf/data/, git add; in a temporary checkout, so the workspace stays."""
-    folder = clone / "data" / "mine"
-    folder.mkdir()
-    with (folder / "mail.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["topic", "ignored", "message"])
-        for topic, openings in TOPICS.items():
-            writer.writerows(
-                [topic, "x", f"{opening} {ending}?"] for opening in openings for ending in ENDINGS
-            )
-    option = "name: mine\nfiles:\n  - path: data/mine/mail.csv\ntext: message\nlabel: topic\n"
-    (clone / "conf" / "data" / "mine.yaml").write_text(option)
-    succeed(clone, "git", "add", "data/mine", "conf/data/mine.yaml")
-    before = (clone / "reports" / "metrics" / "audit.json").read_bytes()
-    succeed(
-        clone,
-        "dvc",
-        "exp",
-        "run",
-        "--temp",
-        "-n",
-        "mine",
-        "-S",
-        "profile=smoke",
-        "-S",
-        "data=mine",
-        minutes=20,
-    )
-    assert (clone / "reports" / "metrics" / "audit.json").read_bytes() == before
-    succeed(clone, "dvc", "exp", "branch", "mine", "mine")
-    verdict = json.loads(succeed(clone, "git", "show", "mine:reports/metrics/readiness.json"))
-    evaluated = json.loads(succeed(clone, "git", "show", "mine:reports/metrics/evaluate.json"))
-    assert verdict
-    assert evaluated["rows"]["test"] > 0

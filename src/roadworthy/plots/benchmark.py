@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from roadworthy.plots.evaluate import NAMES
-from roadworthy.plots.style import BLUE, GREEN, ORANGE, canvas
+from roadworthy.plots.style import BLUE, GREEN, GREY, ORANGE, RED, canvas
 
 COLOURS = {"lora": BLUE, "probe": ORANGE, "tfidf": GREEN}
 
@@ -53,7 +54,8 @@ def trade_off(curves: dict[str, dict[str, pd.DataFrame]]) -> Figure:
     """
     figure, axes = canvas(width=5.6 * len(curves), height=4.0, columns=len(curves))
     for axis, (name, scores) in zip(axes, curves.items(), strict=True):
-        for (score, curve), colour in zip(scores.items(), (BLUE, GREEN, ORANGE), strict=True):
+        colours = cycle((BLUE, GREEN, ORANGE, RED, GREY))
+        for (score, curve), colour in zip(scores.items(), colours, strict=False):
             axis.plot(100 * curve["recall"], 100 * curve["in_scope"], color=colour, label=score)
         axis.set(
             xlabel="messages of no known class turned away, %",
