@@ -111,10 +111,15 @@ def test_every_row_has_a_decision_with_a_reason(planted):
 def test_review_queue_puts_the_most_doubtful_first(planted):
     _, _, y, _, issues = planted
     train = pd.DataFrame({"id": range(240), "text": "t", "label": [LABELS[i] for i in y]})
-    queue = review_queue(train, issues, LABELS, 15)
-    assert len(queue) == 15
+    every = review_queue(train, issues, LABELS, Clean(queue=15, sample=50))
+    queue, sampled = (every[every["part"] == part] for part in ("doubted", "sample"))
+    assert (len(queue), len(sampled)) == (15, 50)
+    assert every["id"].is_unique
     assert queue["flagged"].all()
-    assert queue["label_score"].is_monotonic_increasing
+    assert every["label_score"].is_monotonic_increasing
+    ranks = issues["label_score"].rank(method="first")[sampled["id"]]
+    assert ranks.diff().max() <= 6  # over the whole ranking, not only its doubtful end
+    assert ranks.max() > 230
     assert queue["value"].between(0, 1).all()
     assert (queue["label"] != queue["suggested"]).all()
 
@@ -123,7 +128,9 @@ def test_the_queue_keeps_rows_and_numbers_together_when_some_have_been_looked_at
     _, _, y, _, issues = planted
     train = pd.DataFrame({"id": range(240), "text": "t", "label": [LABELS[i] for i in y]})
     waiting = np.arange(240) % 3 != 0
-    queue = review_queue(train[waiting], issues[waiting], LABELS, 20).set_index("id")
+    queue = review_queue(
+        train[waiting], issues[waiting], LABELS, Clean(queue=20, sample=5)
+    ).set_index("id")
     own = issues.loc[queue.index]
     assert (queue["confidence"] == own["confidence"].round(4)).all()
     assert (queue["flagged"] == own["is_label_issue"]).all()

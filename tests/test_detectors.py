@@ -8,6 +8,8 @@ from sklearn.metrics import average_precision_score
 
 from roadworthy import dynamics
 from roadworthy.detectors import FEW, OWN, STOCK, detect, inject, stock
+from roadworthy.looks import Looks
+from roadworthy.looks import sample as spread
 from roadworthy.settings import Clean
 from roadworthy.views import Views
 
@@ -110,10 +112,41 @@ def test_trusted_rows_are_learnt_from_and_never_flagged(sample):
     y = truth.copy()
     y[:12] = 1
     trusted = np.arange(len(y)) < 4
-    found = detect(views(X), y, SETTINGS, 0, trusted)
+    found = detect(views(X), y, SETTINGS, 0, Looks(trusted, y))
     assert not found.flag[:4].any()
     assert (found.right[:4] == 1).all()
     assert found.flag[4:12].mean() > 0.6
+
+
+def test_looks_say_what_no_model_doubts(sample_of_hard):
+    """Labels of messages between two classes: enough looks flag what none did, few change none."""
+    X, truth, filed = sample_of_hard
+    wrong = filed != truth
+    before = detect(views(X), filed, SETTINGS, 0)
+    looked = np.zeros(len(filed), dtype=bool)
+    looked[spread(before.scores[before.chosen], 100)] = True
+    y = np.where(looked, truth, filed)
+    found = detect(views(X), y, SETTINGS, 0, Looks(looked, filed))
+    hidden = wrong & ~looked
+    assert found.flag[hidden].mean() > before.flag[hidden].mean() + 0.2
+    assert not found.flag[looked].any()
+    few = looked & (np.cumsum(looked) <= 10)
+    same = detect(views(X), np.where(few, truth, filed), SETTINGS, 0, Looks(few, filed))
+    assert same.flag[hidden].mean() < before.flag[hidden].mean() + 0.1
+
+
+@pytest.fixture(scope="module")
+def sample_of_hard(sample):
+    """The sixth of the rows that lies nearest to another class is filed under that class."""
+    X, truth = sample
+    centres = np.stack([X[truth == label].mean(axis=0) for label in range(CLASSES)])
+    likely = X @ centres.T
+    own = likely[np.arange(len(truth)), truth].copy()
+    likely[np.arange(len(truth)), truth] = -np.inf
+    hard = np.argsort(own - likely.max(axis=1))[: len(truth) // 6]
+    filed = truth.copy()
+    filed[hard] = likely[hard].argmax(axis=1)
+    return X, truth, filed
 
 
 @pytest.mark.slow

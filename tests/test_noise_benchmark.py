@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -52,6 +53,11 @@ def test_a_cell_measures_ranking_flags_and_recovery(cell):
     assert cell["accuracy"]["clean"] >= cell["accuracy"]["none"]
     assert {"drop", "relabel", "weight", "oracle"} < set(cell["accuracy"])
     assert cell["ceiling"] > 0.8
+    looked = cell["looked"]
+    assert looked["rows"] == 100
+    assert looked["flags"]["precision"] > 0.7
+    assert looked["flags"]["recall"] > 0.7
+    assert looked["accuracy"]["none"] >= cell["accuracy"]["none"]  # corrections alone
 
 
 @pytest.mark.slow
@@ -61,7 +67,8 @@ def test_the_table_shows_every_kind_of_cell(cell, material, settings):
     rows = [cell | {"kind": "pair", "rate": 0.2} | one for one in at]
     rows += [natural | {"kind": "natural", "rate": 0.0} | one for one in at]
     text = table(rows, settings, ["data=banking77"])
-    assert text.count("| pair | 20 % | 3 |") == 3
+    assert text.count("| pair | 20 % | 3 |") == 4
+    assert "A person looks at 100 rows" in text
     assert "| posterior_last |" in text
     assert "| drop | " in text
     assert "noise_benchmark data=banking77`\nat commit 0123456789;" in text
@@ -72,6 +79,8 @@ def test_shortfall_recovery_and_spread_by_hand():
     cell = {"chosen": "own", "best_stock": "plain", "ranking": ranking}
     assert shortfall_left(cell) == pytest.approx(0.4)
     accuracy = {"none": 0.80, "oracle": 0.90, "drop": 0.88}
+    looked = {"accuracy": {"drop": 0.89}}
+    assert recovery({"accuracy": accuracy, "looked": looked}, "drop", True) == pytest.approx(90)
     assert recovery({"accuracy": accuracy}, "drop") == pytest.approx(80)
     assert recovery({"accuracy": accuracy | {"oracle": 0.805}}, "drop") is None
     assert spread([0.5, 0.7, None], 2) == "0.60 ± 1.27"
@@ -79,16 +88,34 @@ def test_shortfall_recovery_and_spread_by_hand():
     assert spread([0.25]) == "0.250"
 
 
-def test_a_run_goes_on_where_it_was(project: Path, settings, monkeypatch, cell):
-    """Cells that are there are not measured again; a draft left behind is no cell."""
+@pytest.fixture
+def measured(project: Path, settings, monkeypatch, cell):
+    """The command with nothing to load; one entry a cell that was measured."""
     (project / "reports" / "tables").mkdir(parents=True)
-    measured = []
+    calls = []
     monkeypatch.setattr(benchmark, "compose", list)
     monkeypatch.setattr(benchmark, "parse", lambda _: settings)
     monkeypatch.setattr(benchmark, "locate", lambda file, data: project / "dvc.yaml")
     monkeypatch.setattr(benchmark, "_material", lambda *_: SimpleNamespace(y=None, fair=None))
     monkeypatch.setattr(benchmark, "corrupt", lambda *_: None)
-    monkeypatch.setattr(benchmark, "measure", lambda *_: measured.append(1) or cell)
+    monkeypatch.setattr(benchmark, "measure", lambda *_: calls.append(1) or cell)
+    return calls
+
+
+def test_cells_of_an_earlier_machine_stay_in_the_table(project: Path, settings, measured):
+    benchmark.run([], [0.2], 1, [])
+    shutil.rmtree(benchmark.folder_of(settings))
+    said = benchmark.run([], [0.4], 1, [])
+    assert said == f"reports/tables/noise_benchmark.md written from {2 * len(KINDS) + 1} cells"
+    assert len(measured) == 2 * (len(KINDS) + 1)
+    record = project / "reports" / "tables" / "noise_benchmark.json"
+    record.write_text(record.read_text().replace(benchmark.folder_of(settings).name, "other"))
+    said = benchmark.run([], [0.4], 1, [])  # of other settings: no cell of this table
+    assert said.endswith(f"from {len(KINDS) + 1} cells")
+
+
+def test_a_run_goes_on_where_it_was(project: Path, settings, measured):
+    """Cells that are there are not measured again; a draft left behind is no cell."""
     said = benchmark.run([], [0.2], 1, [])
     assert len(measured) == len(KINDS) + 1
     folder = benchmark.folder_of(settings)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from roadworthy.intervals import difference, resampled
+from roadworthy.looks import sample
 from roadworthy.models.architecture import numbers
 from roadworthy.models.probe import fit_probe
 from roadworthy.noise import CONFIDENCE, Noise
@@ -190,12 +191,14 @@ def decisions(
 
 
 def review_queue(
-    train: pd.DataFrame, issues: pd.DataFrame, labels: list[str], rows: int
+    train: pd.DataFrame, issues: pd.DataFrame, labels: list[str], settings: Clean
 ) -> pd.DataFrame:
     """The rows most worth a person's look, first those whose label it is most likely to correct.
 
     A look is worth the wrong label that it finds, so rows come by the chosen score; ``value`` is
-    the probability that the label is wrong, as the models see it.
+    the probability that the label is wrong, as the models see it. After these, ``part`` is
+    ``sample``: rows spread evenly over the rest of the ranking, whose looks say how many labels are
+    wrong (``looks``).
     """
     names, issues = np.asarray(labels, dtype=object), issues.reset_index(drop=True)
     queue = train[["id", "text", "label"]].reset_index(drop=True)
@@ -205,7 +208,10 @@ def review_queue(
     queue["value"] = (1 - issues["right"]).round(4)
     queue["flagged"] = issues["is_label_issue"]
     order = np.lexsort((issues["right"], issues["label_score"]))
-    return queue.iloc[order[:rows]]
+    doubted, rest = order[: settings.queue], order[settings.queue :]
+    spread = rest[sample(np.arange(len(rest), dtype=float), settings.sample)]
+    parts = ["doubted"] * len(doubted) + ["sample"] * len(spread)
+    return queue.iloc[[*doubted, *spread]].assign(part=parts)
 
 
 def with_made(treated: pd.DataFrame, made: pd.DataFrame) -> pd.DataFrame:
@@ -230,6 +236,7 @@ def record(
     return {
         "train_rows": len(issues),
         "flagged": int(issues["is_label_issue"].sum()),
+        "expected_errors": float((1 - issues["right"]).sum()),
         "chosen": chosen.name,
         "gain": chosen.gain,
         "arms": {arm.name: asdict(arm) for arm in arms},

@@ -11,7 +11,7 @@ structure as the suspects. Nothing here reads a verified label.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from sklearn.metrics import average_precision_score
 from tqdm import tqdm
 
 from roadworthy.doubt import DOUBT, given, log_ratio, margin, others, posterior
+from roadworthy.looks import Looks, calibrated
 from roadworthy.noise import Flags, Floats, Integers, confident_learning, out_of_fold
 from roadworthy.settings import Clean
 from roadworthy.views import COURSE, Views, votes
@@ -44,7 +45,8 @@ class Found:
     probabilities: Floats
     """Out-of-fold probabilities after the last round."""
     right: Floats
-    """How likely each given label is right (``posterior`` of these probabilities)."""
+    """How likely each given label is right: ``posterior`` of these probabilities, or what people
+    found where they looked at enough rows (``learnt``)."""
     flag: Flags
     """Rows whose label is more likely wrong than right."""
 
@@ -65,6 +67,21 @@ class Found:
             }
         )
 
+    def learnt(self, score: Floats, looked: Flags, wrong: Flags) -> Found:
+        """The same, with ``right`` and ``flag`` by what people found, see ``looks.calibrated``.
+
+        Args:
+            score: the chosen one, of the labels before anybody looked.
+            looked: rows that people have looked at; never flagged.
+            wrong: of those, whose label they changed.
+
+        """
+        right = calibrated(score, looked, wrong)
+        if right is None:
+            return self
+        right = np.where(looked, 1.0, right)
+        return replace(self, right=right, flag=right < DOUBT)
+
 
 Tuned = Callable[[Flags], Floats]
 """Out-of-fold probabilities of a fine-tuned network that learns from the rows given."""
@@ -84,8 +101,8 @@ def _opinions(parts: dict[str, Floats], expert: Floats | None = None) -> tuple[F
 
 def _rounds(
     views: Views, y: Integers, trusted: Flags, settings: Clean, seed: int, tuned: Tuned | None
-) -> tuple[dict[str, Floats], Floats, Floats]:
-    """Scores, the last out-of-fold probabilities, and by them how likely each label is right."""
+) -> tuple[dict[str, Floats], dict[str, Floats], Floats]:
+    """Scores, the ensemble's probabilities (``first``, ``last``), the last out-of-fold ones."""
     keep = np.ones(len(y), dtype=bool)
     steps = 2 * settings.folds * (settings.rounds + 1)
     with tqdm(total=steps, desc="detectors", unit="head", leave=False) as bar:
@@ -102,9 +119,10 @@ def _rounds(
     scores = {"training_dynamics": margin(parts[f"joint{COURSE}"], y)}
     if expert is not None:
         scores["tuned_loss"] = given(expert, y)
-    for when, probabilities in (("first", first), ("last", last)):
+    opinions = {"first": first, "last": last}
+    for when, probabilities in opinions.items():
         scores |= {f"{name}_{when}": score(probabilities, y) for name, score in SCORES.items()}
-    return scores, unseen, posterior(unseen, y)
+    return scores, opinions, unseen
 
 
 def inject(y: Integers, probabilities: Floats, flag: Flags, seed: int) -> tuple[Integers, Flags]:
@@ -145,7 +163,7 @@ def detect(
     y: Integers,
     settings: Clean,
     seed: int,
-    trusted: Flags | None = None,
+    looks: Looks | None = None,
     tuned: Tuned | None = None,
 ) -> Found:
     """Score every row with every detector, and choose one by the errors injected.
@@ -155,17 +173,18 @@ def detect(
         y: given labels as integers.
         settings: folds, C and rounds.
         seed: of folds and injected errors.
-        trusted: rows that people have looked at: always learnt from, never flagged.
+        looks: what people have looked at: such rows are always learnt from and never flagged, and
+            if they are enough, they say how likely the other labels are right.
         tuned: a fine-tuned network's opinion, asked once, after the rounds; none is asked in the
             trial on injected errors.
 
     """
-    trusted = np.zeros(len(y), dtype=bool) if trusted is None else trusted
-    scores, unseen, right = _rounds(views, y, trusted, settings, seed, tuned)
-    right = np.where(trusted, 1.0, right)
+    nobody = np.zeros(len(y), dtype=bool)
+    trusted = nobody if looks is None else looks.rows
+    scores, opinions, unseen = _rounds(views, y, trusted, settings, seed, tuned)
+    right = np.where(trusted, 1.0, posterior(unseen, y))
     flag = right < DOUBT
     labels, wrong = inject(y, unseen, flag, seed)
-    nobody = np.zeros(len(y), dtype=bool)
     trial, _, _ = _rounds(views, labels, nobody, settings, seed, None)
     # Suspects of the real labels may be errors themselves: they say nothing about a detector.
     judged = ~flag
@@ -178,4 +197,9 @@ def detect(
     # A handful of suspects says nothing of the errors' shape: then no shape is assumed.
     few = flag.mean() < FEW
     chosen = OWN[0] if few else max(OWN, key=lambda name: np.nan_to_num(injected[name]))
-    return Found(scores, chosen, injected, unseen, right, flag)
+    found = Found(scores, chosen, injected, unseen, right, flag)
+    if looks is None:
+        return found
+    name, when = chosen.rsplit("_", 1)
+    before = SCORES[name](opinions[when], looks.filed)
+    return found.learnt(before, looks.rows, looks.filed != y)

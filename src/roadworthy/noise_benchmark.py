@@ -3,8 +3,8 @@
 `python -m roadworthy noise_benchmark data=banking77` (after `make data`). Each cell (kind, rate,
 draw) is a folder under scratch/noise_benchmark/, so a run that is stopped goes on where it was, and
 the same command started twice shares the work. The table goes to
-reports/tables/noise_benchmark.md. The given labels are taken for right, which they are not quite:
-natural errors count as false alarms, for every score alike.
+reports/tables/noise_benchmark.md, the cells beside it. The given labels are taken for right, which
+they are not quite: natural errors count as false alarms, for every score alike.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from roadworthy.data import id_hash, locate, sha256
 from roadworthy.detectors import STOCK, Found, detect, stock
 from roadworthy.doubt import given, margin
 from roadworthy.errors import UserError
+from roadworthy.looks import sample
 from roadworthy.models.encoder import SentenceEncoder
 from roadworthy.models.probe import fit_probe
 from roadworthy.noise import Flags, Floats, Integers, out_of_fold
@@ -39,6 +40,8 @@ from roadworthy.views import Views, joint
 BUDGET = 0.1
 """Share of the rows that people look at, for recall at a review budget."""
 CELL = "cell.json"
+LOOKS = 100
+"""Rows that a person looks at, spread evenly over the ranking, for recovery with looks."""
 NATURAL = "natural"
 """Cells without injected noise: what cleaning costs where nothing was put in."""
 
@@ -123,7 +126,20 @@ def measure(
         "confident_learning": _hits(wrong, confident),
         "accuracy": accuracy,
     }
+    cell |= _looked(material, noisy, found, clean.C)
     return cell | (_ranked(material, noisy, found, plain, confident) if wrong.any() else {})
+
+
+def _looked(material: Material, noisy: Integers, found: Found, C: float) -> dict[str, Any]:
+    """The arms once more after a person has looked at a few rows and corrected these."""
+    wrong, score = noisy != material.y, found.scores[found.chosen]
+    looked = np.zeros(len(noisy), dtype=bool)
+    looked[sample(score, LOOKS)] = True
+    told, corrected = found.learnt(score, looked, wrong), np.where(looked, material.y, noisy)
+    issues = told.issues(corrected)
+    accuracy = {arm: _accuracy(material, *treat(corrected, issues, arm), C) for arm in ARMS}
+    hits = _hits(wrong & ~looked, told.flag)
+    return {"looked": {"rows": LOOKS, "flags": hits, "accuracy": accuracy}}
 
 
 def _ranked(
@@ -195,19 +211,37 @@ def run(overrides: list[str], rates: list[float], draws: int, tuned_rates: list[
     def do(cell: tuple[str, float, int], wait: bool) -> None:
         kind, rate, draw = cell
         with_tuned = rate in tuned_rates
-        name = f"{kind}-{rate:g}-{draw}{'-tuned' if with_tuned else ''}"
-        with drafts.once(folder / name, wait) as draft:
+        result = {"kind": kind, "rate": rate, "draw": draw, "commit": at, "tuned": with_tuned}
+        with drafts.once(folder / _name(result), wait) as draft:
             if draft is None:
                 return
             noisy = material.y
             if kind != NATURAL:
                 noisy = corrupt(material.y, material.fair, kind, rate, draw)
-            result = {"kind": kind, "rate": rate, "draw": draw, "commit": at}
             result |= measure(material, noisy, settings, settings.seed + draw, with_tuned)
             drafts.write_text(draft / CELL, json.dumps(result, indent=1))
 
     drafts.share(cells, do, "noise benchmark", "cell")
-    results = [json.loads(path.read_text()) for path in drafts.finished(folder, CELL)]
-    target = root() / "reports" / "tables" / "noise_benchmark.md"
+    found = [json.loads(path.read_text()) for path in drafts.finished(folder, CELL)]
+    tables = root() / "reports" / "tables"
+    record = tables / "noise_benchmark.json"
+    every = _known(record, folder.name) | {_name(one): one for one in found}
+    results = [every[name] for name in sorted(every)]
+    drafts.write_text(
+        record, json.dumps({"folder": folder.name, "cells": results}, indent=1) + "\n"
+    )
+    target = tables / "noise_benchmark.md"
     drafts.write_text(target, table(results, settings, overrides))
     return f"{target.relative_to(root())} written from {len(results)} cells"
+
+
+def _name(cell: dict[str, Any]) -> str:
+    return f"{cell['kind']}-{cell['rate']:g}-{cell['draw']}{'-tuned' if cell['tuned'] else ''}"
+
+
+def _known(record: Path, folder: str) -> dict[str, dict[str, Any]]:
+    """Cells of earlier runs with the same settings, wherever these were: a run adds to them."""
+    if not record.exists():
+        return {}
+    kept = json.loads(record.read_text())
+    return {_name(one): one for one in kept["cells"]} if kept["folder"] == folder else {}

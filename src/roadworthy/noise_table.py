@@ -35,11 +35,14 @@ def shortfall_left(cell: Cell) -> float:
     return float(own / max(stock, 1e-9))
 
 
-def recovery(cell: Cell, arm: str) -> float | None:
-    """Share of the accuracy lost to noise that an arm wins back, in per cent (oracle: 100)."""
-    accuracy = cell["accuracy"]
+def recovery(cell: Cell, arm: str, looked: bool = False) -> float | None:
+    """Share of the accuracy lost to noise that an arm wins back, in per cent (oracle: 100).
+
+    ``looked``: after a person's looks; the yardstick is the same.
+    """
+    accuracy, after = cell["accuracy"], (cell["looked"] if looked else cell)["accuracy"]
     gap = accuracy["oracle"] - accuracy["none"]
-    return 100 * (accuracy[arm] - accuracy["none"]) / gap if gap >= LEAST_GAP else None
+    return 100 * (after[arm] - accuracy["none"]) / gap if gap >= LEAST_GAP else None
 
 
 def _chosen(name: str) -> Callable[[Cell], float]:
@@ -115,6 +118,20 @@ def _recovering(cells: list[Cell]) -> str:
     return table_of(head, lines)
 
 
+def _looked(cells: list[Cell]) -> str:
+    """What a hundred looks add: flags and recovery beside those without."""
+    head = ["noise", "rate", "draws", "flags", "precision", "recall"]
+    head += [f"recovery {arm}, %" for arm in ARMS]
+    lines = []
+    for first, same in _groups(cells):
+        flags = [cell["looked"]["flags"] for cell in same]
+        hits = [spread((hit["flagged"] for hit in flags), 0)]
+        hits += [spread(hit[name] for hit in flags) for name in ("precision", "recall")]
+        back = [spread((recovery(c, arm, looked=True) for c in same), 0) for arm in ARMS]
+        lines.append([*first, *hits, *back])
+    return table_of(head, lines)
+
+
 def _detectors(cells: list[Cell]) -> str:
     """Average precision of every score by kind, where the fine-tuned network took part."""
     judged = [cell for cell in cells if cell["tuned"]] or cells
@@ -166,6 +183,14 @@ scores reach if their probe has learnt the right labels: about the most that can
 ## Recovery: a probe trained after each treatment, accuracy on untouched test rows
 
 {_recovering(cells)}
+## What {cells[0]["looked"]["rows"]} looks add
+
+A person looks at {cells[0]["looked"]["rows"]} rows spread evenly over the ranking and corrects the
+wrong ones (`none`: nothing else is done). What they find at each score says how likely every other
+label is wrong; where they find too few wrong labels, flags stay as they were. The yardstick is the
+one above.
+
+{_looked(cells)}
 ## The natural labels: what cleaning costs where no noise was put in
 
 {_natural(natural)}"""

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from roadworthy.errors import UserError
+from roadworthy.looks import Looks
 from roadworthy.models.architecture import numbers
 from roadworthy.noise import Flags, Integers
 from roadworthy.views import Views, joint
@@ -42,6 +43,11 @@ class Rows:
     def views(self) -> Views:
         """What the detectors look at."""
         return Views(self.X["train"], self.J["train"], self.clusters, len(self.labels))
+
+    @property
+    def looks(self) -> Looks:
+        """What people have looked at, and what was on file before."""
+        return Looks(self.looked, self.y_filed)
 
     @property
     def y_filed(self) -> Integers:

@@ -250,7 +250,10 @@ class Clean:
     resamples: int = _bounded(2000, 20, 100_000)
     """Paired bootstrap resamples for the gain of an arm on validation rows."""
     queue: int = _bounded(100, 1, 100_000)
-    """Rows in the review queue."""
+    """Rows in the review queue that are there because their label is doubted."""
+    sample: int = _bounded(100, 0, 100_000)
+    """Rows behind them, spread evenly over the rest of the ranking: looked at, they say how many
+    labels are wrong."""
     tuned: Tuned = field(default_factory=Tuned)
 
 
