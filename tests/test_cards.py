@@ -19,6 +19,7 @@ SCORE = {"value": 0.9, "low": 0.87, "high": 0.93, "n": 1234}
 EVALUATE = {
     "confidence": 0.95,
     "best_baseline": "probe",
+    "guard": None,
     "models": {
         "lora": {
             "accuracy": SCORE,
@@ -27,7 +28,6 @@ EVALUATE = {
             "ece_after": 0.02,
             "mcnemar": {"difference": {"value": 0.03}, "p_value": 0.01},
             "selective": {"coverage": 0.8, "risk": 0.04},
-            "out_of_scope": None,
         },
         "probe": {"accuracy": SCORE | {"value": 0.87}},
         "majority": {"accuracy": SCORE | {"value": 0.1}},
@@ -136,7 +136,7 @@ def test_model_card_shows_scores_with_intervals_counts_and_verdict():
     assert "| probe |" in card
     assert "majority" not in card
     assert "Apache-2.0" in card
-    assert "**Out of scope told apart (AUROC)**: not measured" in card
+    assert "**Messages of no known class told by**: not measured" in card
     assert "**Latency p95 (ms)**: not measured" in card
 
 

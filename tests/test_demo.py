@@ -86,3 +86,12 @@ def test_the_page_says_which_words_and_which_messages_speak_for_the_label():
     assert max(words, key=lambda one: one[1]) == ("refund ", 1.0)
     assert near[0] == ["<b>money</b>", "refund", "1.00"]
     assert why("  ") == ([], [])
+
+
+def test_a_message_unlike_the_training_rows_is_never_routed():
+    model = Fixed(["a", "b"], [0.9, 0.1])
+    route = router(0.5, 1.0, model, lambda text: "weather" in text)
+    assert "routed without a person" in route("hello")[1]
+    said = route("the weather")[1]
+    assert "shown to a person first, it is unlike the messages" in said
+    assert "routed without a person" not in said

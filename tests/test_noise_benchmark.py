@@ -14,7 +14,7 @@ import pytest
 from roadworthy import noise_benchmark as benchmark
 from roadworthy.config import compose, parse
 from roadworthy.corruption import KINDS, corrupt
-from roadworthy.noise_table import recovery, shortfall_left, spread, table
+from roadworthy.noise_table import mean_of, recovery, shortfall_left, table
 from roadworthy.views import Views
 
 
@@ -74,7 +74,7 @@ def test_the_table_shows_every_kind_of_cell(cell, material, settings):
     assert "noise_benchmark data=banking77`\nat commit 0123456789;" in text
 
 
-def test_shortfall_recovery_and_spread_by_hand():
+def test_shortfall_recovery_and_mean_by_hand():
     ranking = {"own": {"average_precision": 0.98}, "plain": {"average_precision": 0.95}}
     cell = {"chosen": "own", "best_stock": "plain", "ranking": ranking}
     assert shortfall_left(cell) == pytest.approx(0.4)
@@ -83,9 +83,9 @@ def test_shortfall_recovery_and_spread_by_hand():
     assert recovery({"accuracy": accuracy, "looked": looked}, "drop", True) == pytest.approx(90)
     assert recovery({"accuracy": accuracy}, "drop") == pytest.approx(80)
     assert recovery({"accuracy": accuracy | {"oracle": 0.805}}, "drop") is None
-    assert spread([0.5, 0.7, None], 2) == "0.60 ± 1.27"
-    assert spread([None]) == "–"
-    assert spread([0.25]) == "0.250"
+    assert mean_of([0.5, 0.7, None], 2) == "0.60 ± 1.27"
+    assert mean_of([None]) == "–"
+    assert mean_of([0.25]) == "0.250"
 
 
 @pytest.fixture

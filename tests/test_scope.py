@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from frames import frame, messages, no_gold, record
 
-from roadworthy import scope
+from roadworthy import familiarity, scope
 from roadworthy.predictions import Judged, gather
 
 
@@ -54,6 +54,23 @@ def test_turning_away_costs_what_it_turns_away(judged: Judged, familiar: pd.Data
     curve = scope.trade_off(judged, "lora", familiar["nearness"].to_numpy())
     assert curve["recall"].is_monotonic_increasing
     assert curve["in_scope"].is_monotonic_decreasing
+
+
+def test_validation_rows_choose_the_guard_and_set_its_threshold(judged: Judged, familiar):
+    table = scope.judge(judged, "lora", familiar)
+    assert table is not None
+    assert scope.guard(judged, familiar, table) is None  # no validation row is out of scope here
+    assert scope.guard(judged, familiar, None) is None
+    table["validation_auroc"] = [0.7, 0.8, 0.9, 0.6]  # whatever the test rows say
+    guard = scope.guard(judged, familiar, table)
+    assert guard is not None
+    assert guard["score"] == "nearness"
+    held = familiar["nearness"][judged.mask("validation")]
+    assert (held >= guard["threshold"]).mean() == pytest.approx(0.95, abs=0.01)
+    assert guard["auroc"] == table.loc["nearness", "auroc"]
+    assert set(guard["spread"]) == {"energy", "nearness"}
+    joint = familiarity.joint(familiar, guard["spread"])  # what serving makes of it
+    np.testing.assert_allclose(joint, familiar["joint"])
 
 
 def test_without_rows_out_of_scope_there_is_nothing_to_judge(judged: Judged):

@@ -27,7 +27,7 @@ from roadworthy.markdown import table
 from roadworthy.models import lora
 from roadworthy.models.architecture import Labelled, labelled
 from roadworthy.noise import folds
-from roadworthy.noise_table import spread
+from roadworthy.noise_table import mean_of
 from roadworthy.settings import Finetune
 
 TABLE = "reports/tables/ablation.md"
@@ -102,10 +102,10 @@ def lines(found: list[Facts]) -> list[list[str]]:
                 arm,
                 ", ".join(f"`{override}`" for override in ARMS[arm]),
                 str(len(runs)),
-                spread((100 * one["accuracy"] for one in runs.values()), 2),
-                spread(gains, 2),
-                spread((one["log_loss"] for one in runs.values()), 3),
-                spread(losses, 3),
+                mean_of((100 * one["accuracy"] for one in runs.values()), 2),
+                mean_of(gains, 2),
+                mean_of((one["log_loss"] for one in runs.values()), 3),
+                mean_of(losses, 3),
                 f"{np.mean([one['steps'] for one in runs.values()]):.0f}",
             ]
         )

@@ -64,7 +64,10 @@ JUDGED = {
     "ECE that perfect calibration would show": "lora.ece_perfect",
     "Share automated at the accepted risk": "lora.selective.coverage",
     "Error rate among the automated": "lora.selective.risk",
-    "Out of scope told apart (AUROC)": "lora.out_of_scope.auroc",
+    "Messages of no known class told by": "reference.guard.score",
+    "How well (AUROC)": "reference.guard.auroc",
+    "Share of them turned away": "reference.guard.recall",
+    "Share of the others kept": "reference.guard.kept",
 }
 MONEY = {
     "Prices as of": "all.prices_as_of",

@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from roadworthy import embeddings, explain, markdown, review, review_page, store
-from roadworthy.calibration import log_tempered
+from roadworthy import calibration, embeddings, explain, guard, markdown, review, review_page, store
 from roadworthy.config import recorded
 from roadworthy.errors import UserError
 
@@ -27,6 +26,7 @@ def router(
     threshold: float | None,
     temperature: float,
     model: Any,  # noqa: ANN401
+    unlike: Callable[[str], bool] | None = None,
 ) -> Callable[[str], tuple[dict[str, float], str]]:
     """A function from a message to its calibrated probabilities and what would happen to it.
 
@@ -35,6 +35,8 @@ def router(
             never.
         temperature: fitted on validation rows.
         model: with ``labels`` and ``predict_proba``.
+        unlike: whether a message looks like one of no known class, see ``guard``; such messages
+            are never routed. None: nothing tells.
 
     """
 
@@ -42,7 +44,9 @@ def router(
         text = (message or "").strip()[:LIMIT]
         if not text:
             return {}, "Type a message first."
-        probabilities = np.exp(log_tempered(model.predict_proba([text]), temperature))[0]
+        probabilities = np.exp(calibration.log_tempered(model.predict_proba([text]), temperature))[
+            0
+        ]
         order = np.argsort(-probabilities)[:5]
         scores = {model.labels[i]: float(probabilities[i]) for i in order}
         best = model.labels[order[0]]
@@ -54,6 +58,9 @@ def router(
             else f"threshold {threshold:.2f}"
         )
         name, confidence = markdown.text(best), probabilities[order[0]]
+        if unlike is not None and unlike(text):
+            said = "shown to a person first, it is unlike the messages that were learnt from"
+            return scores, f"**{name}**: {said} (confidence {confidence:.2f})."
         return scores, f"**{name}**: {action} (confidence {confidence:.2f}, {limit})."
 
     return route
@@ -89,7 +96,7 @@ def explainer(
 
 
 def fitted() -> dict[str, Any]:
-    """Temperature and threshold of the fine-tuned model, as ``evaluate`` wrote them.
+    """Temperature, threshold and guard of the fine-tuned model, as ``evaluate`` wrote them.
 
     They are tied to the model by its predictions, which are made and published together with it.
 
@@ -145,12 +152,12 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
                 interactive=False,
                 wrap=True,
             )
-            gr.Examples(
-                [[text] for text in examples],
-                inputs=message,
-                label="Messages from the validation rows",
-            )
-            route = router(chosen["threshold"], chosen["temperature"], model)
+            shown = [[text] for text in examples]
+            gr.Examples(shown, inputs=message, label="Messages from the validation rows")
+            rows, vectors = embeddings.read_tuned()
+            beyond = messages[(messages["split"] == "train") & ~messages["in_scope"]]
+            unlike = guard.unlike(chosen, model, vectors, beyond["text"].tolist())
+            route = router(chosen["threshold"], chosen["temperature"], model, unlike)
             gr.on(
                 [button.click, message.submit],
                 route,
@@ -158,7 +165,7 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
                 outputs=[scores, decision],
                 api_name="route",
             ).then(
-                explainer(model, *embeddings.read_tuned()),
+                explainer(model, rows, vectors),
                 inputs=message,
                 outputs=[words, near],
                 api_name="why",

@@ -116,6 +116,14 @@ class Calibrated:
         return {key: value for key, value in asdict(self).items() if key not in TABLES}
 
 
+def thresholds(calibrated: dict[str, Calibrated]) -> dict[str, dict[str, Any]]:
+    """What serving needs of each model: ``temperature, threshold``."""
+    return {
+        name: {"temperature": model.temperature, "threshold": model.selective.threshold}
+        for name, model in calibrated.items()
+    }
+
+
 def calibrate(judged: Judged, name: str, settings: Evaluate, seed: int) -> Calibrated:
     """Temperature and automation threshold fitted on validation rows, judged on test rows."""
     held_out = judged.probabilities(name, "validation")

@@ -7,6 +7,8 @@ strangers look like.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -35,6 +37,17 @@ def nearness(vectors: Floats, train: Floats, k: int = NEIGHBOUR) -> Floats:
 def contrast(vectors: Floats, train: Floats, strangers: Floats) -> Floats:
     """How much nearer the training rows are than rows of no known class: cosines, in [-2, 2]."""
     return nearness(vectors, train, CLOSE) - nearness(vectors, strangers, CLOSE)
+
+
+def parts(columns: Collection[str]) -> list[str]:
+    """The two scores whose sum is ``joint``: energy, and contrast where there is one."""
+    return ["energy", "contrast" if "contrast" in columns else "nearness"]
+
+
+def joint(frame: pd.DataFrame, spread: Mapping[str, float]) -> Floats:
+    """Energy and contrast (or nearness) together, each in units of its ``spread``."""
+    units = [frame[part].to_numpy() / spread[part] for part in parts(frame.columns)]
+    return np.asarray(np.sum(units, axis=0))
 
 
 def frame(

@@ -18,7 +18,7 @@ LEAST_GAP = 0.01
 """Recovery is told where oracle and noisy labels differ by at least this accuracy."""
 
 
-def spread(values: Iterable[float | None], digits: int = 3) -> str:
+def mean_of(values: Iterable[float | None], digits: int = 3) -> str:
     """Mean and half width of Student's 95 % interval over the draws that have a value."""
     over = student([value for value in values if value is not None])
     if not over.n:
@@ -68,12 +68,12 @@ def _finding(cells: list[Cell]) -> str:
     lines = [
         [
             *first,
-            spread(cell["ranking"][cell["best_stock"]]["average_precision"] for cell in same),
-            spread(map(_chosen("average_precision"), same)),
-            spread(map(shortfall_left, same), 2),
-            spread(cell["ceiling"] for cell in same),
-            spread(map(_chosen("precision_at_errors"), same)),
-            spread(map(_chosen("recall_at_budget"), same)),
+            mean_of(cell["ranking"][cell["best_stock"]]["average_precision"] for cell in same),
+            mean_of(map(_chosen("average_precision"), same)),
+            mean_of(map(shortfall_left, same), 2),
+            mean_of(cell["ceiling"] for cell in same),
+            mean_of(map(_chosen("precision_at_errors"), same)),
+            mean_of(map(_chosen("recall_at_budget"), same)),
             "yes" if same[0]["tuned"] else "no",
             ", ".join(sorted({cell["chosen"] for cell in same})),
         ]
@@ -94,12 +94,12 @@ def _flags(cells: list[Cell]) -> str:
             text
             for who in (own, stock)
             for text in (
-                spread((hit["flagged"] for hit in who), 0),
-                spread(hit["precision"] for hit in who),
-                spread(hit["recall"] for hit in who),
+                mean_of((hit["flagged"] for hit in who), 0),
+                mean_of(hit["precision"] for hit in who),
+                mean_of(hit["recall"] for hit in who),
             )
         ]
-        at = spread(cell["chosen_precision_at_stock_flags"] for cell in same)
+        at = mean_of(cell["chosen_precision_at_stock_flags"] for cell in same)
         lines.append([*first, *hits, at])
     return table_of(head, lines)
 
@@ -114,7 +114,7 @@ def _recovering(cells: list[Cell]) -> str:
             f"{100 * np.mean([cell['accuracy'][name] for cell in same]):.1f}"
             for name in ("none", *arms, "oracle")
         ]
-        lines.append([*first, *means, *(spread((recovery(c, a) for c in same), 0) for a in arms)])
+        lines.append([*first, *means, *(mean_of((recovery(c, a) for c in same), 0) for a in arms)])
     return table_of(head, lines)
 
 
@@ -125,9 +125,9 @@ def _looked(cells: list[Cell]) -> str:
     lines = []
     for first, same in _groups(cells):
         flags = [cell["looked"]["flags"] for cell in same]
-        hits = [spread((hit["flagged"] for hit in flags), 0)]
-        hits += [spread(hit[name] for hit in flags) for name in ("precision", "recall")]
-        back = [spread((recovery(c, arm, looked=True) for c in same), 0) for arm in ARMS]
+        hits = [mean_of((hit["flagged"] for hit in flags), 0)]
+        hits += [mean_of(hit[name] for hit in flags) for name in ("precision", "recall")]
+        back = [mean_of((recovery(c, arm, looked=True) for c in same), 0) for arm in ARMS]
         lines.append([*first, *hits, *back])
     return table_of(head, lines)
 
@@ -139,7 +139,7 @@ def _detectors(cells: list[Cell]) -> str:
     names = list(judged[0]["ranking"])
     lines = [
         [name]
-        + [spread(c["ranking"][name]["average_precision"] for c in same) for _, same in groups]
+        + [mean_of(c["ranking"][name]["average_precision"] for c in same) for _, same in groups]
         for name in names
     ]
     return table_of(["score", *(f"{first[0]}, {first[1]}" for first, _ in groups)], lines)
@@ -147,7 +147,7 @@ def _detectors(cells: list[Cell]) -> str:
 
 def _natural(cells: list[Cell]) -> str:
     lines = [
-        [arm, spread((100 * (c["accuracy"][arm] - c["accuracy"]["none"]) for c in cells), 2)]
+        [arm, mean_of((100 * (c["accuracy"][arm] - c["accuracy"]["none"]) for c in cells), 2)]
         for arm in ARMS
         if arm != "none"
     ]

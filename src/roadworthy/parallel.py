@@ -15,6 +15,8 @@ LARGE = 50_000
 """From so many items on, other processes are worth the seconds that they take to start."""
 CHUNK = 2_000
 """Items handed over at once."""
+IDLE = 20
+"""Seconds without work after which a process ends, also where its parent was killed."""
 
 
 def spread(
@@ -27,7 +29,9 @@ def spread(
     what comes of an item must not depend on the others of its chunk.
     """
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
-    processes = Parallel(cpu_count() if len(items) >= LARGE else 1, return_as="generator")
+    many = len(items) >= LARGE
+    options = {"backend": "loky", "idle_worker_timeout": IDLE} if many else {}
+    processes = Parallel(cpu_count() if many else 1, return_as="generator", **options)
     results = processes(delayed(work)(chunk) for chunk in chunks)
     with tqdm(desc=desc, unit=unit, total=len(items)) as bar:
         for chunk, result in zip(chunks, results, strict=True):

@@ -6,11 +6,12 @@ Thresholds come from validation rows; test rows only judge.
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from roadworthy import calibration
+from roadworthy import calibration, familiarity
 from roadworthy.predictions import Judged
 
 
@@ -19,8 +20,7 @@ def scores(
 ) -> pd.DataFrame:
     """How familiar each row of ``judged.rows`` is to one model, one column a score, high is known.
 
-    ``joint`` is the sum of energy and contrast (nearness where there is no contrast), each in
-    standard deviations of the in-scope validation rows.
+    ``joint``, see ``familiarity``, is in standard deviations of the in-scope validation rows.
 
     Args:
         judged: rows and predictions.
@@ -36,11 +36,14 @@ def scores(
     found = pd.DataFrame({"confidence": confidence})
     if familiar is not None:
         found = found.join(familiar.set_index("id").loc[judged.rows["id"]].reset_index(drop=True))
-        second = "contrast" if "contrast" in found else "nearness"
-        parts = found[["energy", second]]
-        spread = parts[judged.mask("validation", True)].std(ddof=0).replace(0, 1)
-        found["joint"] = (parts / spread).sum(axis=1)
+        found["joint"] = familiarity.joint(found, _spread(judged, found))
     return found
+
+
+def _spread(judged: Judged, familiar: pd.DataFrame) -> dict[str, float]:
+    """Standard deviations of the parts of ``joint`` over in-scope validation rows."""
+    held = familiar.loc[judged.mask("validation", True), familiarity.parts(familiar.columns)]
+    return {str(part): float(value) for part, value in held.std(ddof=0).replace(0, 1).items()}
 
 
 def judge(judged: Judged, name: str, familiar: pd.DataFrame) -> pd.DataFrame | None:
@@ -48,8 +51,8 @@ def judge(judged: Judged, name: str, familiar: pd.DataFrame) -> pd.DataFrame | N
 
     One line a score: ``auroc, recall, kept, fpr95, n`` on test rows (the threshold of recall and
     kept comes from validation rows, that of fpr95 from the test rows themselves, as its name goes),
-    ``in_scope`` as in ``turning_away`` at that threshold, and ``validation_auroc``, by which a
-    score may be chosen. None where no row is out of scope.
+    ``in_scope`` as in ``turning_away`` at that ``threshold``, and ``validation_auroc``, by which a
+    score is chosen. None where no row is out of scope.
 
     Args:
         judged: rows and predictions.
@@ -71,8 +74,31 @@ def judge(judged: Judged, name: str, familiar: pd.DataFrame) -> pd.DataFrame | N
         lines[score] |= {
             "in_scope": turning_away(judged, name, values, threshold)["in_scope"],
             "validation_auroc": own.auroc if own else float("nan"),
+            "threshold": threshold,
         }
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("score")
+
+
+def guard(
+    judged: Judged, familiar: pd.DataFrame, found: pd.DataFrame | None
+) -> dict[str, Any] | None:
+    """What turns messages of no known class away in service: score, threshold, and its worth.
+
+    The score with the highest ``validation_auroc``; of equals, the first. ``spread`` is what
+    ``familiarity.joint`` needs beside the message. None where no row can choose.
+
+    Args:
+        judged: rows and predictions.
+        familiar: what ``scores`` gives.
+        found: what ``judge`` says of them.
+
+    """
+    if found is None or found["validation_auroc"].isna().all():
+        return None
+    chosen = str(found["validation_auroc"].idxmax())
+    spread = _spread(judged, familiar) if "energy" in familiar else {}
+    worth = {str(name): value for name, value in found.loc[chosen].items()}
+    return {"score": chosen, "spread": spread} | worth
 
 
 def turning_away(

@@ -91,6 +91,8 @@ def load_estimator(path: Path) -> Any:  # noqa: ANN401
         with ZipFile(path) as archive:
             terms = json.loads(archive.read(TERMS))
         for one, known in zip(_vectorizers(estimator), terms, strict=True):
+            if len(known) != len(one.idf_):
+                raise ValueError(f"{len(known)} terms for {len(one.idf_)} columns")
             one.vocabulary_ = {term: column for column, term in enumerate(known)}
         return estimator
     except (OSError, BadZipFile, ValueError, KeyError, UntrustedTypesFoundException) as error:

@@ -107,7 +107,7 @@ def interpolate(network: IntentNetwork, share: float) -> None:
 
 
 def merge(network: IntentNetwork) -> None:
-    """Add the adapters into the weights, in place: the same answers, a third faster."""
+    """Add the adapters into the weights, in place: the same answers with less to compute."""
     network.transformer = network.transformer.merge_and_unload()
 
 
