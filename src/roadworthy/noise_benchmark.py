@@ -2,9 +2,10 @@
 
 `python -m roadworthy noise_benchmark data=banking77` (after `make data`). Each cell (kind, rate,
 draw) is a folder under scratch/noise_benchmark/, so a run that is stopped goes on where it was, and
-the same command started twice shares the work. The table goes to
-reports/tables/noise_benchmark.md, the cells beside it. The given labels are taken for right, which
-they are not quite: natural errors count as false alarms, for every score alike.
+the same command started twice shares the work. The tables go to
+reports/tables/noise_benchmark.md and, what looks add, noise_looks.md, the cells beside them. The
+given labels are taken for right, which they are not quite: natural errors count as false alarms,
+for every score alike.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from roadworthy.looks import sample
 from roadworthy.models.encoder import SentenceEncoder
 from roadworthy.models.probe import fit_probe
 from roadworthy.noise import Flags, Floats, Integers, out_of_fold
-from roadworthy.noise_table import table
+from roadworthy.noise_table import looks_table, table
 from roadworthy.settings import Settings
 from roadworthy.views import Views, joint
 
@@ -232,6 +233,7 @@ def run(overrides: list[str], rates: list[float], draws: int, tuned_rates: list[
     )
     target = tables / "noise_benchmark.md"
     drafts.write_text(target, table(results, settings, overrides))
+    drafts.write_text(tables / "noise_looks.md", looks_table(results, settings, overrides))
     return f"{target.relative_to(root())} written from {len(results)} cells"
 
 

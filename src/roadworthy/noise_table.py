@@ -118,17 +118,26 @@ def _recovering(cells: list[Cell]) -> str:
     return table_of(head, lines)
 
 
-def _looked(cells: list[Cell]) -> str:
-    """What a hundred looks add: flags and recovery beside those without."""
+def _looked_flags(cells: list[Cell]) -> str:
     head = ["noise", "rate", "draws", "flags", "precision", "recall"]
-    head += [f"recovery {arm}, %" for arm in ARMS]
+    head += [f"with looks: {name}" for name in ("flags", "precision", "recall")]
     lines = []
     for first, same in _groups(cells):
-        flags = [cell["looked"]["flags"] for cell in same]
-        hits = [mean_of((hit["flagged"] for hit in flags), 0)]
-        hits += [mean_of(hit[name] for hit in flags) for name in ("precision", "recall")]
-        back = [mean_of((recovery(c, arm, looked=True) for c in same), 0) for arm in ARMS]
-        lines.append([*first, *hits, *back])
+        hits = []
+        for flags in ([c["flags"] for c in same], [c["looked"]["flags"] for c in same]):
+            hits.append(mean_of((hit["flagged"] for hit in flags), 0))
+            hits += [mean_of(hit[name] for hit in flags) for name in ("precision", "recall")]
+        lines.append([*first, *hits])
+    return table_of(head, lines)
+
+
+def _looked_recovery(cells: list[Cell]) -> str:
+    head = ["noise", "rate", "draws", *ARMS[1:], *(f"with looks: {arm}" for arm in ARMS)]
+    lines = []
+    for first, same in _groups(cells):
+        before = [mean_of((recovery(cell, arm) for cell in same), 0) for arm in ARMS[1:]]
+        after = [mean_of((recovery(cell, arm, looked=True) for cell in same), 0) for arm in ARMS]
+        lines.append([*first, *before, *after])
     return table_of(head, lines)
 
 
@@ -183,14 +192,28 @@ scores reach if their probe has learnt the right labels: about the most that can
 ## Recovery: a probe trained after each treatment, accuracy on untouched test rows
 
 {_recovering(cells)}
-## What {cells[0]["looked"]["rows"]} looks add
-
-A person looks at {cells[0]["looked"]["rows"]} rows spread evenly over the ranking and corrects the
-wrong ones (`none`: nothing else is done). What they find at each score says how likely every other
-label is wrong; where they find too few wrong labels, flags stay as they were. The yardstick is the
-one above.
-
-{_looked(cells)}
 ## The natural labels: what cleaning costs where no noise was put in
 
 {_natural(natural)}"""
+
+
+def looks_table(results: list[Cell], settings: Settings, overrides: list[str]) -> str:
+    """What a few looks of a person add, as a Markdown page."""
+    cells = [cell for cell in results if cell["kind"] in KINDS]
+    rows, of = cells[0]["looked"]["rows"], cells[0]["errors"] / cells[0]["base_rate"]
+    return f"""# Wrong labels and {rows} looks: {settings.data.title or settings.data.name}
+
+Made by `python -m roadworthy noise_benchmark {" ".join(overrides)}`
+at commit {", ".join(sorted({cell["commit"] for cell in cells}))}, as noise_benchmark.md, which says
+more of the protocol. Mean over draws ± half of Student's 95 % interval.
+A person looks at {rows} of {of:,.0f} training rows, spread evenly over the ranking by the chosen
+score, and corrects the wrong labels among them. What was found at each score says how likely every
+other label is wrong. Recovery is told beside that without looks; its yardstick, the noisy and
+the oracle's accuracy, is the same. `none`: only what was looked at is corrected.
+
+## Flags: labels more likely wrong than right
+
+{_looked_flags(cells)}
+## Recovery, %: a probe trained after each treatment, accuracy on untouched test rows
+
+{_looked_recovery(cells)}"""
