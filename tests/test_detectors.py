@@ -112,7 +112,7 @@ def test_trusted_rows_are_learnt_from_and_never_flagged(sample):
     y = truth.copy()
     y[:12] = 1
     trusted = np.arange(len(y)) < 4
-    found = detect(views(X), y, SETTINGS, 0, Looks(trusted, y))
+    found = detect(views(X), y, SETTINGS, 0, Looks(trusted, y, y))
     assert not found.flag[:4].any()
     assert (found.right[:4] == 1).all()
     assert found.flag[4:12].mean() > 0.6
@@ -123,16 +123,24 @@ def test_looks_say_what_no_model_doubts(sample_of_hard):
     X, truth, filed = sample_of_hard
     wrong = filed != truth
     before = detect(views(X), filed, SETTINGS, 0)
+    assert before.counted is None
     looked = np.zeros(len(filed), dtype=bool)
     looked[spread(before.scores[before.chosen], 100)] = True
     y = np.where(looked, truth, filed)
-    found = detect(views(X), y, SETTINGS, 0, Looks(looked, filed))
+    found = detect(views(X), y, SETTINGS, 0, Looks(looked, filed, y))
     hidden = wrong & ~looked
     assert found.flag[hidden].mean() > before.flag[hidden].mean() + 0.2
     assert not found.flag[looked].any()
+    assert (found.right[looked] == 1).all()
+    assert found.counted["wrong"] == (wrong & looked).sum()
+    assert found.counted["expected"] == pytest.approx(wrong.sum(), rel=0.2)
+    assert found.counted["low"] < wrong.sum() < found.counted["high"]
     few = looked & (np.cumsum(looked) <= 10)
-    same = detect(views(X), np.where(few, truth, filed), SETTINGS, 0, Looks(few, filed))
+    y = np.where(few, truth, filed)
+    same = detect(views(X), y, SETTINGS, 0, Looks(few, filed, y))
     assert same.flag[hidden].mean() < before.flag[hidden].mean() + 0.1
+    assert not same.flag[few].any()
+    assert same.counted["expected"] is None
 
 
 @pytest.fixture(scope="module")

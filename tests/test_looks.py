@@ -5,22 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from roadworthy.looks import ANCHORS, EITHER, calibrated, sample
+from roadworthy.looks import Looks, calibrated, count, enough, sample
 
 
 @pytest.fixture(scope="module")
 def hard():
-    """Wrong labels stand low in the ranking, yet every score says that the label is right."""
+    """Wrong labels have the lowest scores, yet by most scores the label is right."""
     generator = np.random.default_rng(0)
     wrong = np.arange(1000) < 200
     logit = np.where(wrong, 1.0, 4.0) + generator.normal(size=1000) * 0.8
     return 1 / (1 + np.exp(-logit)), wrong
 
 
-def looked_at(rows, n=1000):
-    flags = np.zeros(n, dtype=bool)
+def looks_at(rows, wrong):
+    """All labels are on file as 0; where a wrong one is looked at, it becomes 1."""
+    flags = np.zeros(len(wrong), dtype=bool)
     flags[rows] = True
-    return flags
+    return Looks(flags, np.zeros(len(wrong), dtype=int), (wrong & flags).astype(int))
 
 
 def test_a_sample_is_spread_evenly_over_the_ranking():
@@ -30,35 +31,47 @@ def test_a_sample_is_spread_evenly_over_the_ranking():
     assert len(sample(score[:0], 5)) == len(sample(score, 0)) == 0
 
 
-def test_a_hundred_looks_count_errors_that_no_threshold_finds(hard):
+def test_a_hundred_looks_flag_errors_that_no_threshold_finds(hard):
     score, wrong = hard
     assert (score[wrong] < 0.5).mean() < 0.2
-    right = calibrated(score, looked_at(sample(score, 100)), wrong)
-    assert (1 - right).sum() == pytest.approx(wrong.sum(), rel=0.15)
+    right = calibrated(score, looks_at(sample(score, 100), wrong))
     flag = right < 0.5
     assert wrong[flag].mean() > 0.85
     assert flag[wrong].mean() > 0.85
     assert (np.argsort(right, kind="stable") == np.argsort(score, kind="stable")).all()
 
 
-def test_what_was_not_looked_at_is_not_read(hard):
+def test_the_count_has_an_interval_that_holds_the_truth(hard):
     score, wrong = hard
-    looked = looked_at(sample(score, 100))
-    told = calibrated(score, looked, wrong & looked)
-    np.testing.assert_array_equal(told, calibrated(score, looked, wrong))
+    found = count(score, looks_at(sample(score, 100), wrong), 0)
+    assert (found["rows"], found["wrong"]) == (100, 19)
+    assert found["expected"] == pytest.approx(200, rel=0.1)
+    assert found["low"] < 200 < found["high"]
+    more = count(score, looks_at(sample(score, 400), wrong), 0)
+    assert more["high"] - more["low"] < 0.7 * (found["high"] - found["low"])
+    none = count(score, looks_at([], wrong), 0)
+    assert none == {"rows": 0, "wrong": 0, "expected": None, "low": None, "high": None}
 
 
-@pytest.mark.parametrize("rows", ["worst", "few", "none", "all right"])
+@pytest.mark.parametrize("rows", ["worst", "few", "half", "none", "all right"])
 def test_too_little_is_told_of_nobody(hard, rows):
     """Looks at the worst rows alone would make every label doubtful."""
     score, wrong = hard
     order = np.argsort(score)
     picked = {
-        "worst": order[:100],
-        "few": sample(score, 2 * ANCHORS - 2),
+        "worst": order[:200],
+        "few": sample(score, 20),
+        "half": order[:500],
         "none": order[:0],
-        "all right": order[-100:],
+        "all right": order[300:],
     }[rows]
-    looked = looked_at(picked)
-    assert calibrated(score, looked, wrong) is None
-    assert rows != "all right" or (wrong & looked).sum() < EITHER
+    looks = looks_at(picked, wrong)
+    assert not enough(score, looks)
+    assert calibrated(score, looks) is None
+    assert count(score, looks, 0)["expected"] is None
+    assert enough(score, looks_at(sample(score, 100), wrong))
+
+
+def test_a_ranking_that_is_upside_down_is_told_of_nobody(hard):
+    score, wrong = hard
+    assert calibrated(1 - score, looks_at(sample(score, 100), wrong)) is None

@@ -14,6 +14,7 @@ import pytest
 from roadworthy import noise_benchmark as benchmark
 from roadworthy.config import compose, parse
 from roadworthy.corruption import KINDS, corrupt
+from roadworthy.noise_cell import Material, measure
 from roadworthy.noise_table import looks_table, mean_of, recovery, shortfall_left, table
 from roadworthy.views import Views
 
@@ -27,7 +28,7 @@ def settings():
 def material(noise_sample):
     X, y, p = noise_sample
     views = Views(X, X, np.arange(300), 5)
-    return benchmark.Material(views, ["t"] * 300, y, X, y, p)
+    return Material(views, ["t"] * 300, y, X, y, p)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,7 +41,7 @@ def _few_epochs():
 @pytest.fixture(scope="module")
 def cell(material, settings):
     noisy = corrupt(material.y, material.fair, "pair", 0.2, seed=0)
-    return benchmark.measure(material, noisy, settings, seed=0, with_tuned=False)
+    return measure(material, noisy, settings, seed=0, with_tuned=False)
 
 
 def test_a_cell_measures_ranking_flags_and_recovery(cell):
@@ -54,15 +55,17 @@ def test_a_cell_measures_ranking_flags_and_recovery(cell):
     assert {"drop", "relabel", "weight", "oracle"} < set(cell["accuracy"])
     assert cell["ceiling"] > 0.8
     looked = cell["looked"]
-    assert looked["rows"] == 100
+    assert (looked["rows"], looked["of"]) == (100, 300)
     assert looked["flags"]["precision"] > 0.7
     assert looked["flags"]["recall"] > 0.7
+    assert looked["counted"]["wrong"] == pytest.approx(20, abs=3)  # a fifth, as everywhere
+    assert looked["counted"]["low"] < 60 < looked["counted"]["high"]
     assert looked["accuracy"]["none"] >= cell["accuracy"]["none"]  # corrections alone
 
 
 @pytest.mark.slow
 def test_the_table_shows_every_kind_of_cell(cell, material, settings):
-    natural = benchmark.measure(material, material.y, settings, 0, False)
+    natural = measure(material, material.y, settings, 0, False)
     at = [{"draw": n, "commit": "0123456789"} for n in range(3)]
     rows = [cell | {"kind": "pair", "rate": 0.2} | one for one in at]
     rows += [natural | {"kind": "natural", "rate": 0.0} | one for one in at]
@@ -71,6 +74,7 @@ def test_the_table_shows_every_kind_of_cell(cell, material, settings):
     looks = looks_table(rows, settings, ["data=banking77"])
     assert looks.count("| pair | 20 % | 3 |") == 2
     assert "A person looks at 100 of 300 training rows" in looks
+    assert "3 of 3 |" in looks
     assert "| posterior_last |" in text
     assert "| drop | " in text
     assert "noise_benchmark data=banking77`\nat commit 0123456789;" in text

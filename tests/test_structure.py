@@ -55,6 +55,7 @@ EDGES = {
     "export",
     "html",
     "noise_benchmark",
+    "noise_cell",
     "noise_table",
     "notebooks",
     "readme",

@@ -165,12 +165,13 @@ def decisions(
     changed = [weights == 0, names[treated] != original, weights < 0.5]
     action = np.select(changed, ["drop", "relabel", "weight"], "keep")
     by_people = (train["label"] != filed["label"]).to_numpy() | looked
-    suggested, score = names[issues["suggested"]], issues["label_score"]
+    others = names[issues["suggested"]]
     reasons = [
-        f"doubted: the models prefer {guess} ({sure:.2f}), label score {value:.2f}" if flag else ""
-        for flag, guess, sure, value in zip(
-            issues["is_label_issue"], suggested, issues["confidence"], score, strict=True
-        )
+        f"doubted: right with probability {row.right:.2f}, label score {row.label_score:.2f}, "
+        f"likeliest other label {other} ({row.confidence:.2f})"
+        if row.is_label_issue
+        else ""
+        for row, other in zip(issues.itertuples(), others, strict=True)
     ]
     flagged = np.where(action == "keep", "flagged, kept (arm " + arm + "): ", "")
     reason = [
@@ -191,14 +192,14 @@ def decisions(
 
 
 def review_queue(
-    train: pd.DataFrame, issues: pd.DataFrame, labels: list[str], settings: Clean
+    train: pd.DataFrame, issues: pd.DataFrame, labels: list[str], settings: Clean, seed: int
 ) -> pd.DataFrame:
     """The rows most worth a person's look, first those whose label it is most likely to correct.
 
     A look is worth the wrong label that it finds, so rows come by the chosen score; ``value`` is
-    the probability that the label is wrong, as the models see it. After these, ``part`` is
-    ``sample``: rows spread evenly over the rest of the ranking, whose looks say how many labels are
-    wrong (``looks``).
+    the probability that the label is wrong. After these, ``part`` is ``sample``: rows spread evenly
+    over the rest of the ranking, whose looks say how many labels are wrong (``looks``); shuffled,
+    so that whoever stops early has looked everywhere.
     """
     names, issues = np.asarray(labels, dtype=object), issues.reset_index(drop=True)
     queue = train[["id", "text", "label"]].reset_index(drop=True)
@@ -210,6 +211,7 @@ def review_queue(
     order = np.lexsort((issues["right"], issues["label_score"]))
     doubted, rest = order[: settings.queue], order[settings.queue :]
     spread = rest[sample(np.arange(len(rest), dtype=float), settings.sample)]
+    spread = np.random.default_rng(seed).permutation(spread)
     parts = ["doubted"] * len(doubted) + ["sample"] * len(spread)
     return queue.iloc[[*doubted, *spread]].assign(part=parts)
 
@@ -236,7 +238,6 @@ def record(
     return {
         "train_rows": len(issues),
         "flagged": int(issues["is_label_issue"].sum()),
-        "expected_errors": float((1 - issues["right"]).sum()),
         "chosen": chosen.name,
         "gain": chosen.gain,
         "arms": {arm.name: asdict(arm) for arm in arms},

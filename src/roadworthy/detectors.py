@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from sklearn.metrics import average_precision_score
 from tqdm import tqdm
 
 from roadworthy.doubt import DOUBT, given, log_ratio, margin, others, posterior
-from roadworthy.looks import Looks, calibrated
+from roadworthy.looks import Looks, calibrated, count
 from roadworthy.noise import Flags, Floats, Integers, confident_learning, out_of_fold
 from roadworthy.settings import Clean
 from roadworthy.views import COURSE, Views, votes
@@ -44,11 +45,15 @@ class Found:
     """Average precision of each score on the injected errors."""
     probabilities: Floats
     """Out-of-fold probabilities after the last round."""
+    opinions: Floats
+    """Out-of-fold probabilities of the round whose score was chosen."""
     right: Floats
-    """How likely each given label is right: ``posterior`` of these probabilities, or what people
+    """How likely each given label is right: ``posterior`` of ``probabilities``, or what people
     found where they looked at enough rows (``learnt``)."""
     flag: Flags
     """Rows whose label is more likely wrong than right."""
+    counted: dict[str, Any] | None = None
+    """What people found, see ``looks.count``; None where nobody has looked."""
 
     def issues(self, y: Integers) -> pd.DataFrame:
         """Per row ``is_label_issue, label_score`` (low is bad), ``suggested, confidence, right``.
@@ -67,20 +72,13 @@ class Found:
             }
         )
 
-    def learnt(self, score: Floats, looked: Flags, wrong: Flags) -> Found:
-        """The same, with ``right`` and ``flag`` by what people found, see ``looks.calibrated``.
-
-        Args:
-            score: the chosen one, of the labels before anybody looked.
-            looked: rows that people have looked at; never flagged.
-            wrong: of those, whose label they changed.
-
-        """
-        right = calibrated(score, looked, wrong)
-        if right is None:
-            return self
-        right = np.where(looked, 1.0, right)
-        return replace(self, right=right, flag=right < DOUBT)
+    def learnt(self, looks: Looks, seed: int) -> Found:
+        """The same, with what people found: ``right``, ``flag`` and ``counted`` are theirs."""
+        score = SCORES[self.chosen.rsplit("_", 1)[0]](self.opinions, looks.filed)
+        told = calibrated(score, looks)
+        right = np.where(looks.rows, 1.0, self.right if told is None else told)
+        counted = count(score, looks, seed)
+        return replace(self, right=right, flag=right < DOUBT, counted=counted)
 
 
 Tuned = Callable[[Flags], Floats]
@@ -101,13 +99,14 @@ def _opinions(parts: dict[str, Floats], expert: Floats | None = None) -> tuple[F
 
 def _rounds(
     views: Views, y: Integers, trusted: Flags, settings: Clean, seed: int, tuned: Tuned | None
-) -> tuple[dict[str, Floats], dict[str, Floats], Floats]:
-    """Scores, the ensemble's probabilities (``first``, ``last``), the last out-of-fold ones."""
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """Scores, and the out-of-fold probabilities of the ``first`` and the ``last`` round."""
     keep = np.ones(len(y), dtype=bool)
     steps = 2 * settings.folds * (settings.rounds + 1)
     with tqdm(total=steps, desc="detectors", unit="head", leave=False) as bar:
         parts = views.judge(y, keep, settings, seed, bar)
         unseen, first = _opinions(parts)
+        held_out = {"first": unseen}
         for _ in range(settings.rounds):
             keep = trusted | (posterior(unseen, y) >= DOUBT)
             for label in np.setdiff1d(y, y[keep]):  # a class that is wholly doubted is still learnt
@@ -115,14 +114,13 @@ def _rounds(
             parts = views.judge(y, keep, settings, seed, bar)
             unseen, _ = _opinions(parts)
     expert = tuned(keep) if tuned else None
-    unseen, last = _opinions(parts, expert)
+    held_out["last"], last = _opinions(parts, expert)
     scores = {"training_dynamics": margin(parts[f"joint{COURSE}"], y)}
     if expert is not None:
         scores["tuned_loss"] = given(expert, y)
-    opinions = {"first": first, "last": last}
-    for when, probabilities in opinions.items():
+    for when, probabilities in (("first", first), ("last", last)):
         scores |= {f"{name}_{when}": score(probabilities, y) for name, score in SCORES.items()}
-    return scores, opinions, unseen
+    return scores, held_out
 
 
 def inject(y: Integers, probabilities: Floats, flag: Flags, seed: int) -> tuple[Integers, Flags]:
@@ -181,11 +179,12 @@ def detect(
     """
     nobody = np.zeros(len(y), dtype=bool)
     trusted = nobody if looks is None else looks.rows
-    scores, opinions, unseen = _rounds(views, y, trusted, settings, seed, tuned)
+    scores, held_out = _rounds(views, y, trusted, settings, seed, tuned)
+    unseen = held_out["last"]
     right = np.where(trusted, 1.0, posterior(unseen, y))
     flag = right < DOUBT
     labels, wrong = inject(y, unseen, flag, seed)
-    trial, _, _ = _rounds(views, labels, nobody, settings, seed, None)
+    trial, _ = _rounds(views, labels, nobody, settings, seed, None)
     # Suspects of the real labels may be errors themselves: they say nothing about a detector.
     judged = ~flag
     injected = {
@@ -197,9 +196,6 @@ def detect(
     # A handful of suspects says nothing of the errors' shape: then no shape is assumed.
     few = flag.mean() < FEW
     chosen = OWN[0] if few else max(OWN, key=lambda name: np.nan_to_num(injected[name]))
-    found = Found(scores, chosen, injected, unseen, right, flag)
-    if looks is None:
-        return found
-    name, when = chosen.rsplit("_", 1)
-    before = SCORES[name](opinions[when], looks.filed)
-    return found.learnt(before, looks.rows, looks.filed != y)
+    opinions = held_out[chosen.rsplit("_", 1)[1]]
+    found = Found(scores, chosen, injected, unseen, opinions, right, flag)
+    return found if looks is None else found.learnt(looks, seed)

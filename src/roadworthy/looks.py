@@ -1,13 +1,14 @@
 """What people found at some rows, told of all: how likely is each label right?
 
 Detectors rank labels better than they count the wrong ones. A label that is wrong because its
-message is hard looks right to every model; no threshold of theirs finds it, though it stands high
-in the ranking. A few dozen rows spread over the whole ranking, looked at, give the count.
+message is hard may look right to all of them: it comes early in the ranking, and yet no threshold
+of theirs reaches it. A few dozen looks, spread over the whole ranking, give the count.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,49 +18,97 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 FLOOR = 1e-6
-ANCHORS = 20
-"""Looks wanted in the better half of the ranking: people look at the worse end by themselves, and
-what they find there alone would be told of rows that nothing speaks against."""
-EITHER = 5
-"""Labels wanted of those found wrong, and of those found right."""
+FIFTHS, FEW = 5, 5
+"""Looks wanted in each fifth of the ranking but the worst, which people look at by themselves:
+what they find there alone would be told of rows that nothing speaks against. As many labels are
+wanted of those found wrong, and of those found right."""
+DRAWS = 200
 
 
 @dataclass(frozen=True)
 class Looks:
-    """Which rows people have looked at, and what was on file before."""
+    """Which rows people have looked at, and the labels of all rows before and after."""
 
     rows: Flags
     filed: Integers
-    """Labels as integers before people's decisions, of all rows."""
+    decided: Integers
+
+    @property
+    def wrong(self) -> Flags:
+        """Rows whose label people have changed."""
+        return np.asarray(self.rows & (self.filed != self.decided))
 
 
 def sample(score: Floats, number: int) -> Integers:
     """At most ``number`` rows spread evenly over the ranking by ``score``, lowest first."""
-    order = np.argsort(score, kind="stable")
-    at = (np.arange(min(number, len(order))) + 0.5) * len(order) / max(1, min(number, len(order)))
+    order, number = np.argsort(score, kind="stable"), min(number, len(score))
+    at = (np.arange(number) + 0.5) * len(order) / max(1, number)
     return np.asarray(order[at.astype(np.int64)], dtype=np.int64)
 
 
-def calibrated(score: Floats, looked: Flags, wrong: Flags) -> Floats | None:
-    """Probability that each label is right, from what was found at the rows looked at.
+def enough(score: Floats, looks: Looks) -> bool:
+    """Whether these looks say something of all rows, see ``FIFTHS`` and ``FEW``."""
+    fifth = np.argsort(np.argsort(score, kind="stable")) * FIFTHS // len(score)
+    seen = np.bincount(fifth[looks.rows], minlength=FIFTHS)[1:]
+    errors = int(looks.wrong.sum())
+    return bool(min(*seen, errors, int(looks.rows.sum()) - errors) >= FEW)
+
+
+def _right(logit: Floats, looked: Integers, right: Flags) -> Floats | None:
+    """Probabilities by the curve through what was found; None if it does not rise."""
+    if right.all() or not right.any():
+        return None
+    curve = LogisticRegression(C=100.0).fit(logit[looked], right)
+    return np.asarray(curve.predict_proba(logit)[:, 1]) if curve.coef_[0, 0] > 0 else None
+
+
+def _logit(score: Floats) -> Floats:
+    own = np.clip(score, FLOOR, 1 - FLOOR)
+    return np.asarray(np.log(own / (1 - own))[:, None])
+
+
+def calibrated(score: Floats, looks: Looks) -> Floats | None:
+    """Probability that each label was right before people looked, by what they found.
 
     A logistic curve over the score's logit (Platt 1999). Rows may be looked at because of their
     score, which the curve allows for; not because of what else is known of them.
 
     Args:
-        score: in [0, 1], low is bad, of the labels before anybody looked; shape (n,).
-        looked: which rows people have looked at.
-        wrong: of those, whose label they changed; the others are not read.
+        score: of the labels as filed, in [0, 1], low is bad; by models that learnt neither from the
+            row itself nor from its copies, or else rows looked at and others cannot be compared.
+        looks: what people found.
 
     Returns:
-        Shape (n,), or None where too little was looked at, see ``ANCHORS`` and ``EITHER``.
+        Shape (n,), or None where that is not ``enough``.
 
     """
-    better = looked & (score >= np.median(score))
-    errors = int((wrong & looked).sum())
-    if better.sum() < ANCHORS or min(errors, int(looked.sum()) - errors) < EITHER:
+    if not enough(score, looks):
         return None
-    own = np.clip(score, FLOOR, 1 - FLOOR)
-    logit = np.log(own / (1 - own))[:, None]
-    curve = LogisticRegression(C=100.0).fit(logit[looked], ~wrong[looked])
-    return np.asarray(curve.predict_proba(logit)[:, 1])
+    looked = np.flatnonzero(looks.rows)
+    return _right(_logit(score), looked, ~looks.wrong[looked])
+
+
+def count(score: Floats, looks: Looks, seed: int) -> dict[str, Any]:
+    """How many labels are wrong, by what people found; a record for the stage's metrics.
+
+    ``rows, wrong``: looked at, and whose label was changed. ``expected, low, high``: wrong labels
+    among all rows, with a 95 % interval: looks drawn anew, then each other label right or wrong by
+    the probability that they give it. None where looks are not ``enough``. Arguments as for
+    ``calibrated``.
+    """
+    found: dict[str, Any] = {"rows": int(looks.rows.sum()), "wrong": int(looks.wrong.sum())}
+    found |= dict.fromkeys(("expected", "low", "high"))
+    right = calibrated(score, looks)
+    if right is None:
+        return found
+    looked, logit = np.flatnonzero(looks.rows), _logit(score)
+    generator, totals = np.random.default_rng(seed), []
+    for _ in range(DRAWS):
+        drawn = generator.choice(looked, len(looked))
+        again = _right(logit, drawn, ~looks.wrong[drawn])
+        if again is not None:
+            wrong = generator.random(int((~looks.rows).sum())) >= again[~looks.rows]
+            totals.append(found["wrong"] + int(wrong.sum()))
+    low, high = np.quantile(totals, [0.025, 0.975])
+    expected = found["wrong"] + float((1 - right)[~looks.rows].sum())
+    return found | {"expected": expected, "low": float(low), "high": float(high)}

@@ -121,23 +121,30 @@ def _recovering(cells: list[Cell]) -> str:
 def _looked_flags(cells: list[Cell]) -> str:
     head = ["noise", "rate", "draws", "flags", "precision", "recall"]
     head += [f"with looks: {name}" for name in ("flags", "precision", "recall")]
+    head += ["wrong labels", "expected", "draws whose interval holds them"]
     lines = []
     for first, same in _groups(cells):
-        hits = []
-        for flags in ([c["flags"] for c in same], [c["looked"]["flags"] for c in same]):
+        looked, hits = [cell["looked"] for cell in same], []
+        for flags in ([one[name] for one in looked] for name in ("before", "flags")):
             hits.append(mean_of((hit["flagged"] for hit in flags), 0))
             hits += [mean_of(hit[name] for hit in flags) for name in ("precision", "recall")]
-        lines.append([*first, *hits])
+        counted = [(cell["errors"], cell["looked"]["counted"]) for cell in same]
+        known = [(errors, one) for errors, one in counted if one["expected"] is not None]
+        held = sum(one["low"] <= errors <= one["high"] for errors, one in known)
+        expected = mean_of((one["expected"] for _, one in known), 0)
+        errors = mean_of((cell["errors"] for cell in same), 0)
+        lines.append([*first, *hits, errors, expected, f"{held} of {len(known)}"])
     return table_of(head, lines)
 
 
 def _looked_recovery(cells: list[Cell]) -> str:
-    head = ["noise", "rate", "draws", *ARMS[1:], *(f"with looks: {arm}" for arm in ARMS)]
+    after = ("worst", *ARMS)
+    head = ["noise", "rate", "draws", *ARMS[1:], *(f"with looks: {arm}" for arm in after)]
     lines = []
     for first, same in _groups(cells):
-        before = [mean_of((recovery(cell, arm) for cell in same), 0) for arm in ARMS[1:]]
-        after = [mean_of((recovery(cell, arm, looked=True) for cell in same), 0) for arm in ARMS]
-        lines.append([*first, *before, *after])
+        plain = [mean_of((recovery(cell, arm) for cell in same), 0) for arm in ARMS[1:]]
+        looked = [mean_of((recovery(cell, arm, looked=True) for cell in same), 0) for arm in after]
+        lines.append([*first, *plain, *looked])
     return table_of(head, lines)
 
 
@@ -200,20 +207,24 @@ scores reach if their probe has learnt the right labels: about the most that can
 def looks_table(results: list[Cell], settings: Settings, overrides: list[str]) -> str:
     """What a few looks of a person add, as a Markdown page."""
     cells = [cell for cell in results if cell["kind"] in KINDS]
-    rows, of = cells[0]["looked"]["rows"], cells[0]["errors"] / cells[0]["base_rate"]
-    return f"""# Wrong labels and {rows} looks: {settings.data.title or settings.data.name}
+    looked = cells[0]["looked"]
+    name = settings.data.title or settings.data.name
+    return f"""# Wrong labels and {looked["rows"]} looks: {name}
 
 Made by `python -m roadworthy noise_benchmark {" ".join(overrides)}`
-at commit {", ".join(sorted({cell["commit"] for cell in cells}))}, as noise_benchmark.md, which says
-more of the protocol. Mean over draws ± half of Student's 95 % interval.
-A person looks at {rows} of {of:,.0f} training rows, spread evenly over the ranking by the chosen
-score, and corrects the wrong labels among them. What was found at each score says how likely every
-other label is wrong. Recovery is told beside that without looks; its yardstick, the noisy and
-the oracle's accuracy, is the same. `none`: only what was looked at is corrected.
+at commit {", ".join(sorted({cell["commit"] for cell in cells}))}; noise_benchmark.md says more of
+the protocol. Mean over draws ± half of Student's 95 % interval.
+A person looks at {looked["rows"]} of {looked["of"]:,} training rows, spread evenly over the ranking
+by the chosen score, and corrects the wrong labels among them; then all detectors learn again. What
+was found at each score says how likely every other label is wrong, if at least five labels were
+found wrong.
 
-## Flags: labels more likely wrong than right
+## Flags among the rows that nobody looked at, and how many labels are wrong
 
 {_looked_flags(cells)}
 ## Recovery, %: a probe trained after each treatment, accuracy on untouched test rows
+
+The yardstick, noisy and oracle's accuracy, is that without looks. `none`: only what was looked at
+is corrected; `worst`: the same, had the looks gone to the worst rows of the ranking.
 
 {_looked_recovery(cells)}"""

@@ -45,9 +45,9 @@ class Rows:
         return Views(self.X["train"], self.J["train"], self.clusters, len(self.labels))
 
     @property
-    def looks(self) -> Looks:
-        """What people have looked at, and what was on file before."""
-        return Looks(self.looked, self.y_filed)
+    def looks(self) -> Looks | None:
+        """What people found at the rows they looked at; None if there is none."""
+        return Looks(self.looked, self.y_filed, self.y["train"]) if self.looked.any() else None
 
     @property
     def y_filed(self) -> Integers:
