@@ -12,11 +12,17 @@ from roadworthy.data import id_hash
 LABELS = ["card", "parcel", "refund"]
 
 
-def messages(validation: int, test: int, outside: int = 0, seed: int = 0) -> pd.DataFrame:
-    """Rows of the three splits, every fifth leaked; ``outside`` test rows are out of scope."""
+def messages(
+    validation: int, test: int, outside: int = 0, seed: int = 0, held: int = 0
+) -> pd.DataFrame:
+    """Rows of the three splits, every fifth leaked; beyond these, out of scope: held, outside.
+
+    ``held`` validation rows and ``outside`` test rows.
+    """
     generator = np.random.default_rng(seed)
-    split = ["train"] * 9 + ["validation"] * validation + ["test"] * (test + outside)
-    label = [*generator.choice(LABELS, len(split) - outside), *["oos"] * outside]
+    split = ["train"] * 9 + ["validation"] * validation + ["test"] * test
+    label = [*generator.choice(LABELS, len(split)), *["oos"] * (held + outside)]
+    split += ["validation"] * held + ["test"] * outside
     number = np.arange(len(split))
     return pd.DataFrame(
         {

@@ -136,7 +136,7 @@ def test_model_card_shows_scores_with_intervals_counts_and_verdict():
     assert "| probe |" in card
     assert "majority" not in card
     assert "Apache-2.0" in card
-    assert "**Messages of no known class told by**: not measured" in card
+    assert "**Messages of no known class held back by**: not measured" in card
     assert "**Latency p95 (ms)**: not measured" in card
 
 

@@ -52,7 +52,7 @@ def test_a_label_cannot_inject_markup():
 def test_a_calibration_of_another_model_is_refused(project, monkeypatch):
     monkeypatch.setenv(DRAFT, str(project))
     store.write_frame("finetune", "predictions/lora", pd.DataFrame({"id": ["a"], "p_x": [0.9]}))
-    lora = {"temperature": 0.8, "threshold": 0.7}
+    lora = {"temperature": 0.8, "threshold": 0.7, "guard": None}
     lora["predictions_sha256"] = store.frame_sha256("finetune", "predictions/lora")
     store.write_json("artifacts/evaluate/calibration.json", {"lora": lora})
     assert fitted() == lora
@@ -93,5 +93,5 @@ def test_a_message_unlike_the_training_rows_is_never_routed():
     route = router(0.5, 1.0, model, lambda text: "weather" in text)
     assert "routed without a person" in route("hello")[1]
     said = route("the weather")[1]
-    assert "shown to a person first, it is unlike the messages" in said
+    assert "shown to a person first, it looks like none of the known intents" in said
     assert "routed without a person" not in said

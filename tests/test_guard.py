@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from frames import frame, messages, no_gold, record
 
+from roadworthy import calibration, familiarity, scope, store
+from roadworthy.drafts import DRAFT
 from roadworthy.guard import unlike
+from roadworthy.predictions import gather
 
 KNOWN, STRANGE = np.array([[1.0, 0.0]] * 3), ["the weather", "a song", "the weather, again"]
 
@@ -56,3 +60,31 @@ def test_confidence_is_calibrated():
 
 def test_without_a_guard_nobody_is_told():
     assert unlike({"guard": None, "temperature": 1.0}, Words(), KNOWN, STRANGE) is None
+
+
+def test_what_was_fitted_is_what_is_served(project, monkeypatch):
+    """From the scores of the validation rows over JSON to the same answer for each message."""
+    generator = np.random.default_rng(0)
+    vectors = generator.normal(size=(60, 2))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    class Table(Words):
+        def vectors(self, texts):
+            return np.array([vectors[int(text)] for text in texts])
+
+    model, known, strange = Table(), vectors[:20], [str(n) for n in range(20, 40)]
+    rows = messages(60, 0, held=0)
+    ids = rows.loc[rows["split"] == "validation", "id"]
+    judged = gather({"lora": frame(rows, 0.9, 1)}, rows, no_gold(), record(rows))
+    logits = model.head(vectors)
+    found = familiarity.frame(ids, logits, vectors, known, model.vectors(strange))
+    scores = scope.scores(judged, "lora", 1.0, found)
+    monkeypatch.setenv(DRAFT, str(project))
+    limit = calibration.scope_threshold(scores["joint"].to_numpy())
+    guard = {"score": "joint", "threshold": limit, "spread": scope.units(judged, scores)}
+    store.write_json("artifacts/evaluate/calibration.json", {"guard": guard, "temperature": 1.0})
+    fitted = store.read_json("artifacts/evaluate/calibration.json", "evaluate")
+    tell = unlike(fitted, model, known, strange)
+    told = [tell(str(n)) for n in range(60)]
+    np.testing.assert_array_equal(told, scores["joint"] < limit)
+    assert 1 <= sum(told) <= 3

@@ -164,8 +164,17 @@ class OutOfScope:
 
 
 def scope_threshold(validation: Floats) -> float:
-    """The highest threshold that keeps at least 95 % of these in-scope rows."""
-    return float(np.quantile(validation, 1 - KEEP, method="lower"))
+    """The highest threshold that keeps at least 95 % of these in-scope rows.
+
+    Rounded down to six decimals, as it is recorded.
+    """
+    return math.floor(float(np.quantile(validation, 1 - KEEP, method="lower")) * 1e6) / 1e6
+
+
+def auroc(inside: Floats, outside: Floats) -> float:
+    """Chance that a row in scope has a higher value than one out of scope, 0-1."""
+    known = np.repeat([1, 0], [len(inside), len(outside)])
+    return float(roc_auc_score(known, np.concatenate([inside, outside])))
 
 
 def out_of_scope(validation: Floats, inside: Floats, outside: Floats) -> OutOfScope | None:
@@ -176,9 +185,8 @@ def out_of_scope(validation: Floats, inside: Floats, outside: Floats) -> OutOfSc
     if len(outside) == 0:
         return None
     threshold = scope_threshold(validation)
-    known = np.repeat([1, 0], [len(inside), len(outside)])
     return OutOfScope(
-        auroc=float(roc_auc_score(known, np.concatenate([inside, outside]))),
+        auroc=auroc(inside, outside),
         recall=float((outside < threshold).mean()),
         kept=float((inside >= threshold).mean()),
         fpr95=float((outside >= np.quantile(inside, 1 - KEEP, method="lower")).mean()),

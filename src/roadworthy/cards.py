@@ -64,10 +64,12 @@ JUDGED = {
     "ECE that perfect calibration would show": "lora.ece_perfect",
     "Share automated at the accepted risk": "lora.selective.coverage",
     "Error rate among the automated": "lora.selective.risk",
-    "Messages of no known class told by": "reference.guard.score",
-    "How well (AUROC)": "reference.guard.auroc",
-    "Share of them turned away": "reference.guard.recall",
-    "Share of the others kept": "reference.guard.kept",
+    "Messages of no known class held back by": "reference.guard.score",
+    "How well it tells them (AUROC)": "reference.guard.auroc",
+    "Share of them held back": "reference.guard.recall",
+    "Share of the others let through": "reference.guard.kept",
+    "Share automated with it": "reference.guard.coverage",
+    "Error rate among the automated with it": "reference.guard.risk",
 }
 MONEY = {
     "Prices as of": "all.prices_as_of",

@@ -59,7 +59,7 @@ def router(
         )
         name, confidence = markdown.text(best), probabilities[order[0]]
         if unlike is not None and unlike(text):
-            said = "shown to a person first, it is unlike the messages that were learnt from"
+            said = "shown to a person first, it looks like none of the known intents"
             return scores, f"**{name}**: {said} (confidence {confidence:.2f})."
         return scores, f"**{name}**: {action} (confidence {confidence:.2f}, {limit})."
 
@@ -106,7 +106,9 @@ def fitted() -> dict[str, Any]:
     """
     path = "artifacts/evaluate/calibration.json"
     found: dict[str, Any] = store.read_json(path, "evaluate")["lora"]
-    if found.get("predictions_sha256") != store.frame_sha256("finetune", "predictions/lora"):
+    if "guard" not in found or found.get("predictions_sha256") != store.frame_sha256(
+        "finetune", "predictions/lora"
+    ):
         raise UserError(
             f"{path} was fitted on another model than the one in artifacts/finetune: "
             f"run `dvc repro`, then start the demo again"
@@ -170,7 +172,7 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
                 outputs=[words, near],
                 api_name="why",
             )
-        with gr.Tab("Review doubted labels"):
+        with gr.Tab("Review labels"):
             review_page.add(page, settings.data, review.labels(messages))
     return page
 

@@ -14,6 +14,9 @@ import pandas as pd
 from roadworthy import calibration, familiarity
 from roadworthy.predictions import Judged
 
+LEAST = 20
+"""Validation rows of no known class that may choose among the scores."""
+
 
 def scores(
     judged: Judged, name: str, temperature: float, familiar: pd.DataFrame | None
@@ -36,14 +39,15 @@ def scores(
     found = pd.DataFrame({"confidence": confidence})
     if familiar is not None:
         found = found.join(familiar.set_index("id").loc[judged.rows["id"]].reset_index(drop=True))
-        found["joint"] = familiarity.joint(found, _spread(judged, found))
+        found["joint"] = familiarity.joint(found, units(judged, found))
     return found
 
 
-def _spread(judged: Judged, familiar: pd.DataFrame) -> dict[str, float]:
+def units(judged: Judged, familiar: pd.DataFrame) -> dict[str, float]:
     """Standard deviations of the parts of ``joint`` over in-scope validation rows."""
     held = familiar.loc[judged.mask("validation", True), familiarity.parts(familiar.columns)]
-    return {str(part): float(value) for part, value in held.std(ddof=0).replace(0, 1).items()}
+    deviation = held.std(ddof=0).round(6).replace(0, 1)  # as it is recorded
+    return {str(part): float(value) for part, value in deviation.items()}
 
 
 def judge(judged: Judged, name: str, familiar: pd.DataFrame) -> pd.DataFrame | None:
@@ -51,8 +55,8 @@ def judge(judged: Judged, name: str, familiar: pd.DataFrame) -> pd.DataFrame | N
 
     One line a score: ``auroc, recall, kept, fpr95, n`` on test rows (the threshold of recall and
     kept comes from validation rows, that of fpr95 from the test rows themselves, as its name goes),
-    ``in_scope`` as in ``turning_away`` at that ``threshold``, and ``validation_auroc``, by which a
-    score is chosen. None where no row is out of scope.
+    ``in_scope`` as in ``turning_away`` at that ``threshold``, and ``validation_auroc``, by which
+    ``guard`` chooses. None where no row is out of scope.
 
     Args:
         judged: rows and predictions.
@@ -80,25 +84,58 @@ def judge(judged: Judged, name: str, familiar: pd.DataFrame) -> pd.DataFrame | N
 
 
 def guard(
-    judged: Judged, familiar: pd.DataFrame, found: pd.DataFrame | None
+    judged: Judged, name: str, familiar: pd.DataFrame, confident: float | None
 ) -> dict[str, Any] | None:
-    """What turns messages of no known class away in service: score, threshold, and its worth.
+    """What holds back messages of no known class in service, and what service is then worth.
 
-    The score with the highest ``validation_auroc``; of equals, the first. ``spread`` is what
-    ``familiarity.joint`` needs beside the message. None where no row can choose.
+    ``score`` is the one with the highest ``validation_auroc`` (over ``validation_n`` rows of no
+    known class), ``threshold`` keeps 95 % of the validation rows in scope, ``spread`` is what
+    ``familiarity.joint`` needs beside the message. On test rows: ``kept``, the share in scope at or
+    above the threshold; ``coverage`` and ``risk``, the share automated and its error rate where a
+    message must pass this threshold and that of the confidence; of the ``n`` rows of no known class
+    ``auroc``, ``recall`` (share below the threshold) and ``automated``. None where fewer than
+    ``LEAST`` validation rows can choose, or no score is better than chance.
 
     Args:
         judged: rows and predictions.
+        name: the model.
         familiar: what ``scores`` gives.
-        found: what ``judge`` says of them.
+        confident: confidence from which messages are automated; None: never.
 
     """
-    if found is None or found["validation_auroc"].isna().all():
+    held, beyond = (judged.mask("validation", scoped) for scoped in (True, False))
+    if beyond.sum() < LEAST:
         return None
-    chosen = str(found["validation_auroc"].idxmax())
-    spread = _spread(judged, familiar) if "energy" in familiar else {}
-    worth = {str(name): value for name, value in found.loc[chosen].items()}
-    return {"score": chosen, "spread": spread} | worth
+    columns = {score: familiar[score].to_numpy() for score in familiar.columns}
+    chances = {
+        score: calibration.auroc(values[held], values[beyond]) for score, values in columns.items()
+    }
+    chosen = max(chances, key=chances.__getitem__)
+    if chances[chosen] <= 0.5:
+        return None
+    values, threshold = columns[chosen], calibration.scope_threshold(columns[chosen][held])
+    inside, outside = (judged.mask("test", scoped) for scoped in (True, False))
+    kept = values >= threshold
+    sure = kept & (columns["confidence"] >= (np.inf if confident is None else confident))
+    right = judged.correct(name, "test")[sure[inside]]
+    found = {
+        "score": chosen,
+        "threshold": threshold,
+        "spread": units(judged, familiar) if "joint" in familiar else {},
+        "validation_auroc": chances[chosen],
+        "validation_n": int(beyond.sum()),
+        "kept": float(kept[inside].mean()),
+        "coverage": float(sure[inside].mean()),
+        "risk": float(1 - right.mean()) if len(right) else None,
+        "n": int(outside.sum()),
+    }
+    if not outside.any():
+        return found | dict.fromkeys(("auroc", "recall", "automated"))
+    return found | {
+        "auroc": calibration.auroc(values[inside], values[outside]),
+        "recall": float(1 - kept[outside].mean()),
+        "automated": float(sure[outside].mean()),
+    }
 
 
 def turning_away(
