@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score
 
 from roadworthy import dynamics
 from roadworthy.detectors import FEW, OWN, STOCK, detect, inject, stock
-from roadworthy.looks import Looks
+from roadworthy.looks import NOBODY, Looks
 from roadworthy.looks import sample as spread
 from roadworthy.settings import Clean
 from roadworthy.views import Views
@@ -123,7 +123,7 @@ def test_looks_say_what_no_model_doubts(sample_of_hard):
     X, truth, filed = sample_of_hard
     wrong = filed != truth
     before = detect(views(X), filed, SETTINGS, 0)
-    assert before.counted is None
+    assert before.counted == NOBODY
     looked = np.zeros(len(filed), dtype=bool)
     looked[spread(before.scores[before.chosen], 100)] = True
     y = np.where(looked, truth, filed)

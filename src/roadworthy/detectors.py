@@ -11,7 +11,7 @@ structure as the suspects. Nothing here reads a verified label.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from sklearn.metrics import average_precision_score
 from tqdm import tqdm
 
 from roadworthy.doubt import DOUBT, given, log_ratio, margin, others, posterior
-from roadworthy.looks import Looks, calibrated, count
+from roadworthy.looks import NOBODY, Looks, calibrated, count
 from roadworthy.noise import Flags, Floats, Integers, confident_learning, out_of_fold
 from roadworthy.settings import Clean
 from roadworthy.views import COURSE, Views, votes
@@ -52,8 +52,8 @@ class Found:
     found where they looked at enough rows (``learnt``)."""
     flag: Flags
     """Rows whose label is more likely wrong than right."""
-    counted: dict[str, Any] | None = None
-    """What people found, see ``looks.count``; None where nobody has looked."""
+    counted: dict[str, Any] = field(default_factory=NOBODY.copy)
+    """What people found, see ``looks.count``."""
 
     def issues(self, y: Integers) -> pd.DataFrame:
         """Per row ``is_label_issue, label_score`` (low is bad), ``suggested, confidence, right``.

@@ -23,6 +23,8 @@ FIFTHS, FEW = 5, 5
 what they find there alone would be told of rows that nothing speaks against. As many labels are
 wanted of those found wrong, and of those found right."""
 DRAWS = 200
+NOBODY: dict[str, Any] = {"rows": 0, "wrong": 0, "expected": None, "low": None, "high": None}
+"""``count`` where nobody has looked."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,7 @@ def count(score: Floats, looks: Looks, seed: int) -> dict[str, Any]:
     the probability that they give it. None where looks are not ``enough``. Arguments as for
     ``calibrated``.
     """
-    found: dict[str, Any] = {"rows": int(looks.rows.sum()), "wrong": int(looks.wrong.sum())}
-    found |= dict.fromkeys(("expected", "low", "high"))
+    found = NOBODY | {"rows": int(looks.rows.sum()), "wrong": int(looks.wrong.sum())}
     right = calibrated(score, looks)
     if right is None:
         return found
