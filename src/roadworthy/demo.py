@@ -44,9 +44,8 @@ def router(
         text = (message or "").strip()[:LIMIT]
         if not text:
             return {}, "Type a message first."
-        probabilities = np.exp(calibration.log_tempered(model.predict_proba([text]), temperature))[
-            0
-        ]
+        raw = model.predict_proba([text])
+        probabilities = np.exp(calibration.log_tempered(raw, temperature))[0]
         order = np.argsort(-probabilities)[:5]
         scores = {model.labels[i]: float(probabilities[i]) for i in order}
         best = model.labels[order[0]]
