@@ -72,12 +72,12 @@ def judge(judged: Judged, name: str, familiar: pd.DataFrame) -> pd.DataFrame | N
     for score in familiar.columns:
         values = familiar[score].to_numpy()
         found = calibration.out_of_scope(values[held], values[inside], values[outside])
-        own = calibration.out_of_scope(values[held], values[held], values[beyond])
+        own = calibration.auroc(values[held], values[beyond]) if beyond.any() else float("nan")
         threshold = calibration.scope_threshold(values[held])
         lines[score] = asdict(found) if found else {}
         lines[score] |= {
             "in_scope": turning_away(judged, name, values, threshold)["in_scope"],
-            "validation_auroc": own.auroc if own else float("nan"),
+            "validation_auroc": own,
             "threshold": threshold,
         }
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("score")
