@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from roadworthy.looks import NOBODY, Looks, calibrated, count, enough, sample
+from roadworthy.looks import NOBODY, Looks, calibrated, enough, sample, tell
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +43,32 @@ def test_a_hundred_looks_flag_errors_that_no_threshold_finds(hard):
 
 def test_the_count_has_an_interval_that_holds_the_truth(hard):
     score, wrong = hard
-    found = count(score, looks_at(sample(score, 100), wrong), 0)
+    _, found = tell(score, score, looks_at(sample(score, 100), wrong), 0)
     assert (found["rows"], found["wrong"]) == (100, 19)
     assert found["expected"] == pytest.approx(200, rel=0.1)
     assert found["low"] < 200 < found["high"]
-    more = count(score, looks_at(sample(score, 400), wrong), 0)
+    _, more = tell(score, score, looks_at(sample(score, 400), wrong), 0)
     assert more["high"] - more["low"] < 0.7 * (found["high"] - found["low"])
-    assert count(score, looks_at([], wrong), 0) == NOBODY
+    _, none = tell(score, score, looks_at([], wrong), 0)
+    assert none == NOBODY | {"by_detectors": (1 - score).sum(), "believed": "detectors"}
+
+
+def test_the_detectors_are_believed_if_they_count_as_many(hard):
+    """Their own probabilities know more of single rows than a curve through a hundred looks."""
+    score, wrong = hard
+    looks = looks_at(sample(score, 100), wrong)
+    right, found = tell(score, score, looks, 0)
+    assert found["by_detectors"] < found["low"]  # no threshold of theirs reaches these errors
+    assert found["believed"] == "looks"
+    np.testing.assert_array_equal(right, calibrated(score, looks))
+    sharp = np.where(wrong, 0.1, 0.99)
+    right, found = tell(score, sharp, looks, 0)
+    assert found["low"] < found["by_detectors"] < found["high"]
+    assert found["believed"] == "detectors"
+    np.testing.assert_array_equal(right, sharp)
+    right, found = tell(score, np.full(1000, 0.4), looks, 0)
+    assert found["by_detectors"] > found["high"]
+    assert found["believed"] == "looks"
 
 
 @pytest.mark.parametrize("rows", ["worst", "few", "half", "none", "all right"])
@@ -67,7 +86,9 @@ def test_too_little_is_told_of_nobody(hard, rows):
     looks = looks_at(picked, wrong)
     assert not enough(score, looks)
     assert calibrated(score, looks) is None
-    assert count(score, looks, 0)["expected"] is None
+    own, found = tell(score, score, looks, 0)
+    assert own is score
+    assert found["expected"] is None
     assert enough(score, looks_at(sample(score, 100), wrong))
 
 

@@ -20,7 +20,7 @@ from sklearn.metrics import average_precision_score
 from tqdm import tqdm
 
 from roadworthy.doubt import DOUBT, given, log_ratio, margin, others, posterior
-from roadworthy.looks import NOBODY, Looks, calibrated, count
+from roadworthy.looks import NOBODY, Looks, tell
 from roadworthy.noise import Flags, Floats, Integers, confident_learning, out_of_fold
 from roadworthy.settings import Clean
 from roadworthy.views import COURSE, Views, votes
@@ -49,11 +49,11 @@ class Found:
     """Out-of-fold probabilities of the round whose score was chosen."""
     right: Floats
     """How likely each given label is right: ``posterior`` of ``probabilities``, or what people
-    found where they looked at enough rows (``learnt``)."""
+    found where it contradicts that (``learnt``)."""
     flag: Flags
     """Rows whose label is more likely wrong than right."""
     counted: dict[str, Any] = field(default_factory=NOBODY.copy)
-    """What people found, see ``looks.count``."""
+    """What people found, see ``looks.tell``."""
 
     def issues(self, y: Integers) -> pd.DataFrame:
         """Per row ``is_label_issue, label_score`` (low is bad), ``suggested, confidence, right``.
@@ -75,9 +75,8 @@ class Found:
     def learnt(self, looks: Looks, seed: int) -> Found:
         """The same, with what people found: ``right``, ``flag`` and ``counted`` are theirs."""
         score = SCORES[self.chosen.rsplit("_", 1)[0]](self.opinions, looks.filed)
-        told = calibrated(score, looks)
-        right = np.where(looks.rows, 1.0, self.right if told is None else told)
-        counted = count(score, looks, seed)
+        told, counted = tell(score, self.right, looks, seed)
+        right = np.where(looks.rows, 1.0, told)
         return replace(self, right=right, flag=right < DOUBT, counted=counted)
 
 
@@ -172,7 +171,7 @@ def detect(
         settings: folds, C and rounds.
         seed: of folds and injected errors.
         looks: what people have looked at: such rows are always learnt from and never flagged, and
-            if they are enough, they say how likely the other labels are right.
+            if they are enough, they may say how likely the other labels are right, see ``tell``.
         tuned: a fine-tuned network's opinion, asked once, after the rounds; none is asked in the
             trial on injected errors.
 

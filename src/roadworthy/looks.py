@@ -23,8 +23,10 @@ FIFTHS, FEW = 5, 5
 what they find there alone would be told of rows that nothing speaks against. As many labels are
 wanted of those found wrong, and of those found right."""
 DRAWS = 200
-NOBODY: dict[str, Any] = {"rows": 0, "wrong": 0, "expected": None, "low": None, "high": None}
-"""``count`` where nobody has looked."""
+NOBODY: dict[str, Any] = dict.fromkeys(("rows", "wrong"), 0) | dict.fromkeys(
+    ("expected", "low", "high", "by_detectors", "believed")
+)
+"""What ``tell`` has counted where nobody has looked."""
 
 
 @dataclass(frozen=True)
@@ -90,26 +92,50 @@ def calibrated(score: Floats, looks: Looks) -> Floats | None:
     return _right(_logit(score), looked, ~looks.wrong[looked])
 
 
-def count(score: Floats, looks: Looks, seed: int) -> dict[str, Any]:
-    """How many labels are wrong, by what people found; a record for the stage's metrics.
+def tell(score: Floats, own: Floats, looks: Looks, seed: int) -> tuple[Floats, dict[str, Any]]:
+    """How likely each label was right before people looked, and how many labels are wrong.
 
-    ``rows, wrong``: looked at, and whose label was changed. ``expected, low, high``: wrong labels
-    among all rows, with a 95 % interval: looks drawn anew, then each other label right or wrong by
-    the probability that they give it. None where looks are not ``enough``. Arguments as for
-    ``calibrated``.
+    A hundred looks count coarsely. Where as many labels are wrong by the detectors' own
+    probabilities as the interval of what people found allows, these stay: they tell more of single
+    rows. Else, the probabilities are ``calibrated``.
+
+    Args:
+        score: as for ``calibrated``.
+        own: the detectors' probability that each label is right, shape (n,).
+        looks: what people found.
+        seed: of the interval.
+
+    Returns:
+        Probabilities (n,), and a record for the stage's metrics: ``rows, wrong`` looked at, and
+        whose label was changed; ``expected, low, high`` wrong labels among all rows by what was
+        found, with a 95 % interval (looks drawn anew, then each other label right or wrong by the
+        probability that they give it), None where looks are not ``enough``; ``by_detectors`` as
+        many as they expect; ``believed`` is who gave the probabilities, detectors or looks.
+
     """
-    found = NOBODY | {"rows": int(looks.rows.sum()), "wrong": int(looks.wrong.sum())}
-    right = calibrated(score, looks)
-    if right is None:
-        return found
-    looked, logit = np.flatnonzero(looks.rows), _logit(score)
+    found, rest = int(looks.wrong.sum()), ~looks.rows
+    by_detectors = found + float((1 - own)[rest].sum())
+    counted = NOBODY | {"rows": int(looks.rows.sum()), "wrong": found}
+    counted |= {"by_detectors": by_detectors, "believed": "detectors"}
+    told = calibrated(score, looks)
+    if told is None:
+        return own, counted
+    low, high = np.quantile(_counts(score, looks, seed), [0.025, 0.975])
+    expected = found + float((1 - told)[rest].sum())
+    counted |= {"expected": expected, "low": float(low), "high": float(high)}
+    if low <= by_detectors <= high:
+        return own, counted
+    return told, counted | {"believed": "looks"}
+
+
+def _counts(score: Floats, looks: Looks, seed: int) -> list[int]:
+    """Numbers of wrong labels among all rows, had others been looked at."""
+    looked, logit, rest = np.flatnonzero(looks.rows), _logit(score), ~looks.rows
     generator, totals = np.random.default_rng(seed), []
     for _ in range(DRAWS):
         drawn = generator.choice(looked, len(looked))
         again = _right(logit, drawn, ~looks.wrong[drawn])
         if again is not None:
-            wrong = generator.random(int((~looks.rows).sum())) >= again[~looks.rows]
-            totals.append(found["wrong"] + int(wrong.sum()))
-    low, high = np.quantile(totals, [0.025, 0.975])
-    expected = found["wrong"] + float((1 - right)[~looks.rows].sum())
-    return found | {"expected": expected, "low": float(low), "high": float(high)}
+            wrong = generator.random(int(rest.sum())) >= again[rest]
+            totals.append(int(looks.wrong.sum()) + int(wrong.sum()))
+    return totals

@@ -121,7 +121,12 @@ def _recovering(cells: list[Cell]) -> str:
 def _looked_flags(cells: list[Cell]) -> str:
     head = ["noise", "rate", "draws", "flags", "precision", "recall"]
     head += [f"with looks: {name}" for name in ("flags", "precision", "recall")]
-    head += ["wrong labels", "expected", "draws whose interval holds them"]
+    head += [
+        "wrong labels",
+        "expected",
+        "draws whose interval holds them",
+        "draws in which believed",
+    ]
     lines = []
     for first, same in _groups(cells):
         looked, hits = [cell["looked"] for cell in same], []
@@ -133,7 +138,9 @@ def _looked_flags(cells: list[Cell]) -> str:
         held = sum(one["low"] <= errors <= one["high"] for errors, one in known)
         expected = mean_of((one["expected"] for _, one in known), 0)
         errors = mean_of((cell["errors"] for cell in same), 0)
-        lines.append([*first, *hits, errors, expected, f"{held} of {len(known)}"])
+        believed = sum(one["believed"] == "looks" for _, one in counted)
+        of = [f"{held} of {len(known)}", f"{believed} of {len(same)}"]
+        lines.append([*first, *hits, errors, expected, *of])
     return table_of(head, lines)
 
 
@@ -216,8 +223,9 @@ at commit {", ".join(sorted({cell["commit"] for cell in cells}))}; noise_benchma
 the protocol. Mean over draws ± half of Student's 95 % interval.
 A person looks at {looked["rows"]} of {looked["of"]:,} training rows, spread evenly over the ranking
 by the chosen score, and corrects the wrong labels among them; then all detectors learn again. What
-was found at each score says how likely every other label is wrong, if at least five labels were
-found wrong.
+was found at each score says how many labels are wrong, if at least five were found wrong. Where the
+detectors' own count is not in that interval, the looks are believed: they say how likely every
+other label is wrong.
 
 ## Flags among the rows that nobody looked at, and how many labels are wrong
 
