@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from roadworthy.models.architecture import softmax
 
@@ -49,7 +50,8 @@ def posterior(probabilities: Floats, y: Integers, rounds: int = 30) -> Floats:
     (Dawid and Skene 1979, with one annotator and the model's probabilities as prior), the sharpness
     of the probabilities by the likelihood of the given labels.
     """
-    classes = probabilities.shape[1]
+    rows, classes = probabilities.shape
+    filed = csr_array((np.ones(rows), (y, np.arange(rows))), shape=(classes, rows))
     best = (-np.inf, given(probabilities, y))
     for sharpness in (0.7, 1.0, 1.4, 2.0, 2.8):
         prior = softmax(sharpness * np.log(np.maximum(probabilities, FLOOR)))
@@ -59,9 +61,7 @@ def posterior(probabilities: Floats, y: Integers, rounds: int = 30) -> Floats:
             truth = prior * rates[:, y].T
             total = truth.sum(axis=1, keepdims=True)
             truth /= total
-            counts = np.zeros((classes, classes))
-            np.add.at(counts, y, truth)
-            rates = counts.T + 0.025
+            rates = (filed @ truth).T + 0.025
             rates /= rates.sum(axis=1, keepdims=True)
         best = max(best, (float(np.log(total).mean()), given(truth, y)), key=lambda one: one[0])
     return best[1]
