@@ -22,7 +22,7 @@ def test_an_arm_is_held_against_the_recipe_over_the_seeds_that_both_have():
     base, own = ablation.lines(found)
     assert base[0] == ablation.BASE
     assert base[2:5] == ["2", "90.50 ± 6.35", "–"]
-    assert own[:3] == [other, "`++finetune.label_smoothing=0`", "3"]
+    assert own[:3] == [other, "`++finetune.networks=1`, `++finetune.label_smoothing=0`", "3"]
     assert own[4] == "1.00 ± 0.00"
     assert own[6] == "0.100 ± 0.000"
 
@@ -35,14 +35,15 @@ def test_scores_by_hand():
 
 
 def test_an_unknown_arm_is_a_user_error():
-    with pytest.raises(UserError, match="no arm 'luck'; there are the recipe, no token dropout"):
+    with pytest.raises(UserError, match="no arm 'luck'; there are one training, the recipe"):
         ablation.run([], "banking77", ["luck"], [0])
 
 
 @pytest.mark.slow
 def test_each_training_is_made_once_and_test_rows_have_no_part(tiny, monkeypatch):
     short = ["+encoder.threads=1", "finetune.precision=32-true", "+finetune.batch_size=8"]
-    short += ["finetune.max_epochs=2", "baseline.architectures=[majority,tfidf,static,probe]"]
+    short += ["finetune.max_epochs=2", "finetune.networks=1"]
+    short += ["baseline.architectures=[majority,tfidf,static,probe]"]
     arms = [ablation.BASE, "no token dropout"]
     message = ablation.run(short, "tiny", arms, [0])
     assert message == "reports/tables/ablation.md written from 2 trainings"

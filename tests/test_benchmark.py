@@ -56,7 +56,8 @@ def test_few_labels_are_as_many_of_each_class_and_drawn_by_the_seed():
 @pytest.mark.slow
 def test_the_command_trains_each_cell_once_and_judges_it(tiny, monkeypatch):
     short = ["+encoder.threads=1", "finetune.precision=32-true", "+finetune.batch_size=8"]
-    short += ["finetune.max_epochs=2", "baseline.architectures=[majority,tfidf,static,pool,probe]"]
+    short += ["finetune.max_epochs=2", "finetune.networks=1"]
+    short += ["baseline.architectures=[majority,tfidf,static,pool,probe]"]
     message = benchmark.run(short, ["tiny"], [0, 1], [3])
     assert message == "reports/benchmarks/ written from 4 cells"
     folder = tiny / "reports" / "benchmarks"

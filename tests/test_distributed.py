@@ -49,7 +49,7 @@ def train(trainer: Trainer, dropout: float, folder: Path | None = None) -> Train
 
 def summary(result: Trained) -> dict[str, object]:
     """What the notebook of the test below hands over as JSON."""
-    counts = (result.examples, result.tokens, result.steps, result.best_epoch)
+    counts = (result.examples, result.tokens, result.steps, result.best_epochs)
     values = {name: value.tolist() for name, value in weights(result).items()}
     return {"counts": counts, "curve": result.curve.to_dict("list"), "weights": values}
 

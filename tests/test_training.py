@@ -88,7 +88,7 @@ def test_a_damaged_checkpoint_means_from_the_start(
 def test_without_validation_rows_the_last_weights_stay(start: torch.Tensor):
     result = train(start, None, judged=False)
     assert result.steps == 9
-    assert result.best_epoch == 2
+    assert result.best_epochs == [2]
     assert result.curve["validation_accuracy"].isna().all()
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from roadworthy import drafts, familiarity
+from roadworthy import drafts, familiarity, soup
 from roadworthy.audit import split_rows
 from roadworthy.baseline import fit_all
 from roadworthy.commit import commit
@@ -34,11 +34,10 @@ from roadworthy.models.architecture import (
     save_arrays,
     softmax,
 )
-from roadworthy.models.encoder import Lookup, SentenceEncoder, device
+from roadworthy.models.encoder import Lookup, SentenceEncoder
 from roadworthy.models.network import centroids
 from roadworthy.settings import Finetune, Settings
-from roadworthy.tokens import Tokens
-from roadworthy.training import Trained, fit
+from roadworthy.training import Trained
 
 SCRATCH = "scratch/benchmark"
 FULL = 0
@@ -128,11 +127,9 @@ def train(
     """
     encoder = source.settings.encoder
     start = centroids(source.embed(rows.texts), rows.y, rows.n_classes)
-    network, tokenizer = lora.fresh_network(encoder, cfg.lora, start, cfg.scale, seed)
-    tokens = Tokens(tokenizer, network, rows, held, encoder.max_length, cfg.batch_size, seed)
     judged = held or Labelled([], np.empty(0, np.int64), rows.n_classes)
     with drafts.checkpoints(name, key(rows, judged, cfg, encoder, seed)) as folder:
-        trained = fit(network, tokens, cfg, device(encoder).type, seed, folder)
+        trained, tokenizer = soup.train(rows, held, start, encoder, cfg, seed, folder)
     lora.merge(trained.network)
     return trained, tokenizer
 

@@ -42,7 +42,7 @@ SIZE = {
 }
 TRAINING = {
     "Training rows": "train_rows",
-    "Best epoch": "best_epoch",
+    "Best epoch": "best_epochs",
     "Steps": "steps",
     "Examples seen": "examples_seen",
     "Tokens seen": "tokens_seen",

@@ -26,7 +26,7 @@ def key(
         rows = zip(part.texts, part.y.tolist(), part.weights.tolist(), strict=True)
         parts += [*map(repr, rows), "end"]
     source = Path(__file__).parent
-    names = ["training.py", "recipe.py", "tokens.py", "distributed.py"]
+    names = ["soup.py", "training.py", "recipe.py", "tokens.py", "distributed.py"]
     names += ["models/lora.py", "models/network.py"]
     parts += [sha256(source / name) for name in names]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -42,7 +42,7 @@ def resumable(
 def counts(trained: Trained) -> dict[str, object]:
     """What training took, as it stands in the stage's metrics."""
     return {
-        "best_epoch": trained.best_epoch,
+        "best_epochs": trained.best_epochs,
         "steps": trained.steps,
         "examples_seen": trained.examples,
         "tokens_seen": trained.tokens,

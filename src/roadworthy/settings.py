@@ -218,6 +218,9 @@ class Finetune:
     """Share of a message's tokens that each training step hides."""
     interpolation: float = _bounded(1.0, 0.0, 1.0)
     """Where the weights end between the start (0) and what was learnt (1)."""
+    networks: int = _bounded(1, 1, 100)
+    """Trainings that differ by chance alone; their weights are averaged into one network (model
+    soup). It costs as many times the training, and nothing at prediction."""
     scale: float = _bounded(20.0, 1.0, 200.0)
     """Logits are scale x cosine(message, class vector)."""
     behaviour_rows: int = _bounded(150, 1, 1_000_000)

@@ -104,11 +104,12 @@ class Checkpoints(pl.Callback):
 
 @dataclass(frozen=True)
 class Trained:
-    """What training leaves behind; ``network`` holds the best epoch's weights."""
+    """What training leaves behind; of several networks (``soup``) their mean, and sums."""
 
     network: IntentNetwork
+    """With the best epoch's weights."""
     curve: pd.DataFrame
-    best_epoch: int
+    best_epochs: list[int]
     steps: int
     examples: int
     """Training rows seen, repeats counted."""
@@ -199,7 +200,7 @@ def _fit(
     return Trained(
         network=network.cpu(),
         curve=curve,
-        best_epoch=int(curve["epoch"].iloc[best_row]),
+        best_epochs=[int(curve["epoch"].iloc[best_row])],
         steps=int(trainer.global_step),
         examples=sum(examples for examples, _ in seen),
         tokens=sum(count for _, count in seen),

@@ -13,14 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadworthy.models.architecture import Labelled, softmax
-from roadworthy.models.encoder import device
-from roadworthy.models.lora import fresh_network, head, predict_vectors
+from roadworthy.models.lora import head, predict_vectors
 from roadworthy.models.network import centroids
 from roadworthy.noise import Flags, Floats, Integers, folds
 from roadworthy.rows import Rows
 from roadworthy.settings import Encoder, Tuned
-from roadworthy.tokens import Tokens
-from roadworthy.training import fit
+from roadworthy.soup import train
 
 
 def detector(
@@ -64,16 +62,14 @@ def out_of_fold(
         seed: of folds and training.
 
     """
-    classes, recipe, length = int(y.max()) + 1, settings.recipe, encoder.max_length
+    classes, length = int(y.max()) + 1, encoder.max_length
     probabilities = np.zeros((len(y), classes))
     for learnt, held in folds(y, groups, settings.folds, seed):
         chosen = learnt[keep[learnt]]
         start = centroids(vectors[chosen], y[chosen], classes)
-        network, tokenizer = fresh_network(encoder, recipe.lora, start, recipe.scale, seed)
-        train = Labelled([texts[row] for row in chosen], y[chosen], classes)
-        tokens = Tokens(tokenizer, network, train, None, length, recipe.batch_size, seed)
-        fit(network, tokens, recipe, device(encoder).type, seed)
+        known = Labelled([texts[row] for row in chosen], y[chosen], classes)
+        trained, tokenizer = train(known, None, start, encoder, settings.recipe, seed)
         judged = [texts[row] for row in held]
-        own = predict_vectors(network, tokenizer, judged, length, encoder.batch_size)
-        probabilities[held] = softmax(head(network, own))
+        own = predict_vectors(trained.network, tokenizer, judged, length, encoder.batch_size)
+        probabilities[held] = softmax(head(trained.network, own))
     return probabilities

@@ -1,0 +1,88 @@
+"""Several trainings, one network: the mean of what they have learnt."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from peft import PeftModel
+from test_finetune import ENCODER, TEXTS, TRAIN, logits
+from test_training import SETTINGS, weights
+
+from roadworthy import soup
+from roadworthy.models.encoder import SentenceEncoder, load_transformer, model_folder
+from roadworthy.models.lora import merge, save_adapter
+from roadworthy.models.network import IntentNetwork, centroids
+from roadworthy.training import Trained
+
+ONE = replace(SETTINGS, max_epochs=2, interpolation=0.8)
+TWO = replace(ONE, networks=2)
+
+
+@pytest.fixture(scope="module")
+def start() -> torch.Tensor:
+    return centroids(SentenceEncoder(ENCODER)(TEXTS), TRAIN.y, 2)
+
+
+@pytest.fixture(scope="module")
+def both(start: torch.Tensor) -> Trained:
+    return soup.train(TRAIN, TRAIN, start, ENCODER, TWO, 0)[0]
+
+
+def merged(network: IntentNetwork) -> dict[str, torch.Tensor]:
+    merge(network)
+    return {name: value.double() for name, value in network.state_dict().items()}
+
+
+def test_the_weights_are_the_mean_of_trainings_that_differ_by_their_seed(
+    start: torch.Tensor, both: Trained, tmp_path: Path
+):
+    own = [soup.train(TRAIN, TRAIN, start, ENCODER, ONE, seed) for seed in (0, soup.APART)]
+    assert both.steps == 2 * own[0][0].steps == 12
+    assert both.best_epochs == [one.best_epochs[0] for one, _ in own]
+    assert both.trainable == 2 * own[0][0].trainable
+    np.testing.assert_array_equal(both.curve["network"], [0, 0, 1, 1])
+    for number, (one, _) in enumerate(own):
+        mine = both.curve[both.curve["network"] == number]
+        np.testing.assert_array_equal(mine["train_loss"], one.curve["train_loss"])
+    network = copy.deepcopy(both.network)  # merging is in place
+    answers = logits(network, own[0][1])
+    first, second = (merged(one.network) for one, _ in own)
+    moved = 0.0
+    for name, value in merged(network).items():
+        torch.testing.assert_close(value, (first[name] + second[name]) / 2, atol=2e-7, rtol=1e-5)
+        moved = max(moved, float((first[name] - second[name]).abs().max()))
+    assert moved > 1e-4
+    np.testing.assert_allclose(logits(network, own[0][1]), answers, atol=1e-4)
+
+
+def test_the_adapter_read_back_is_the_mean(both: Trained, tmp_path: Path):
+    """Its rank is that of both together, and its file says so."""
+    save_adapter(both.network, tmp_path)
+    again = PeftModel.from_pretrained(
+        load_transformer(model_folder(ENCODER))[1], tmp_path, local_files_only=True
+    )
+    own = both.network.transformer.state_dict()
+    adapters = [name for name in own if "lora_" in name]
+    assert adapters
+    for name in adapters:
+        torch.testing.assert_close(again.state_dict()[name], own[name])
+    assert again.peft_config["default"].r == 2 * ONE.lora.r
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [4, 10])
+def test_a_killed_soup_goes_on_in_the_network_it_was_at(
+    start: torch.Tensor, both: Trained, step: int, tmp_path: Path, killed: Callable[..., None]
+):
+    kept = weights(both)
+    killed(step, lambda: soup.train(TRAIN, TRAIN, start, ENCODER, TWO, 0, tmp_path))
+    again, _ = soup.train(TRAIN, TRAIN, start, ENCODER, TWO, 0, tmp_path)
+    assert again.curve.equals(both.curve)
+    for name, value in kept.items():
+        np.testing.assert_array_equal(weights(again)[name], value, err_msg=name)
