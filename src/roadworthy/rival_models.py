@@ -66,7 +66,7 @@ def learnt(seconds: float, examples: int) -> Result:
 
 
 def recipe(rows: Rows, settings: Settings, keep: Path | None, choose: bool = True) -> Result:
-    """Our LoRA recipe, the vectors that its classes start from included; kept for bulk scoring.
+    """One network by our LoRA recipe, its classes' first vectors included; kept for bulk scoring.
 
     Unless validation rows ``choose`` the epoch, all are run, and there is no curve.
     """
