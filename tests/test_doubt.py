@@ -51,3 +51,12 @@ def test_right_labels_are_not_doubted_and_shuffled_ones_are():
     y = truth.copy()
     y[:100] = (truth[:100] + generator.integers(1, 4, 100)) % 4
     assert doubt.posterior(p, y)[:100].max() < 0.1
+
+
+def test_a_consensus_is_a_mean_of_odds():
+    """Odds of 9, 1 and 1/9 to one; certainty is finite, so that it can be outvoted."""
+    scores = [np.array([0.9, 0.5, 0.0]), np.array([0.9, 0.1, 0.9])]
+    found = doubt.consensus(scores)
+    np.testing.assert_allclose(found[:2], [0.9, 0.25])
+    assert 0 < found[2] < 0.01
+    np.testing.assert_allclose(doubt.consensus([scores[0]] * 3)[:2], scores[0][:2])

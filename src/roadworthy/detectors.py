@@ -19,7 +19,7 @@ import pandas as pd
 from sklearn.metrics import average_precision_score
 from tqdm import tqdm
 
-from roadworthy.doubt import DOUBT, given, log_ratio, margin, others, posterior
+from roadworthy.doubt import DOUBT, consensus, given, log_ratio, margin, others, posterior
 from roadworthy.looks import NOBODY, Looks, tell
 from roadworthy.noise import Flags, Floats, Integers, confident_learning, out_of_fold
 from roadworthy.settings import Clean
@@ -29,7 +29,9 @@ STOCK = ("self_confidence", "normalized_margin", "neighbours")
 """What a user gets without this module: one probe's probabilities, or the neighbours' votes."""
 SCORES = {"given": given, "margin": margin, "log_ratio": log_ratio, "posterior": posterior}
 """Scores of the ensemble, of the first and of the last round."""
-OWN = tuple(f"{name}_{when}" for when in ("first", "last") for name in SCORES)
+WHEN = ("first", "last")
+OWN = (*(f"{name}_{when}" for when in WHEN for name in SCORES), "consensus")
+"""``consensus``: margin, log ratio and posterior of both rounds together."""
 FEW = 0.02
 """Share of suspects below which the score is not chosen by injected errors: it is ``OWN[0]``."""
 
@@ -43,10 +45,8 @@ class Found:
     """Of the ensemble's scores, the one that ranks injected errors best."""
     injected: dict[str, float]
     """Average precision of each score on the injected errors."""
-    probabilities: Floats
-    """Out-of-fold probabilities after the last round."""
-    opinions: Floats
-    """Out-of-fold probabilities of the round whose score was chosen."""
+    opinions: dict[str, Floats]
+    """Out-of-fold probabilities of the ``first`` and the ``last`` round."""
     right: Floats
     """How likely each given label is right: ``posterior`` of ``probabilities``, or what people
     found where it contradicts that (``learnt``)."""
@@ -54,6 +54,11 @@ class Found:
     """Rows whose label is more likely wrong than right."""
     counted: dict[str, Any] = field(default_factory=NOBODY.copy)
     """What people found, see ``looks.tell``."""
+
+    @property
+    def probabilities(self) -> Floats:
+        """Out-of-fold probabilities after the last round."""
+        return self.opinions["last"]
 
     def issues(self, y: Integers) -> pd.DataFrame:
         """Per row ``is_label_issue, label_score`` (low is bad), ``suggested, confidence, right``.
@@ -74,10 +79,21 @@ class Found:
 
     def learnt(self, looks: Looks, seed: int) -> Found:
         """The same, with what people found: ``right``, ``flag`` and ``counted`` are theirs."""
-        score = SCORES[self.chosen.rsplit("_", 1)[0]](self.opinions, looks.filed)
+        score = own(self.opinions, looks.filed)[self.chosen]
         told, counted = tell(score, self.right, looks, seed)
         right = np.where(looks.rows, 1.0, told)
         return replace(self, right=right, flag=right < DOUBT, counted=counted)
+
+
+def own(opinions: dict[str, Floats], y: Integers) -> dict[str, Floats]:
+    """The scores of ``OWN``, from probabilities of the ``first`` and the ``last`` round."""
+    found = {
+        f"{name}_{when}": score(opinions[when], y)
+        for when in WHEN
+        for name, score in SCORES.items()
+    }
+    together = [score for name, score in found.items() if not name.startswith("given")]
+    return found | {"consensus": consensus(together)}
 
 
 Tuned = Callable[[Flags], Floats]
@@ -117,9 +133,7 @@ def _rounds(
     scores = {"training_dynamics": margin(parts[f"joint{COURSE}"], y)}
     if expert is not None:
         scores["tuned_loss"] = given(expert, y)
-    for when, probabilities in (("first", first), ("last", last)):
-        scores |= {f"{name}_{when}": score(probabilities, y) for name, score in SCORES.items()}
-    return scores, held_out
+    return scores | own({"first": first, "last": last}, y), held_out
 
 
 def inject(y: Integers, probabilities: Floats, flag: Flags, seed: int) -> tuple[Integers, Flags]:
@@ -195,6 +209,5 @@ def detect(
     # A handful of suspects says nothing of the errors' shape: then no shape is assumed.
     few = flag.mean() < FEW
     chosen = OWN[0] if few else max(OWN, key=lambda name: np.nan_to_num(injected[name]))
-    opinions = held_out[chosen.rsplit("_", 1)[1]]
-    found = Found(scores, chosen, injected, unseen, opinions, right, flag)
+    found = Found(scores, chosen, injected, held_out, right, flag)
     return found if looks is None else found.learnt(looks, seed)

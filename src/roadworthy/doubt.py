@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.special import expit
+from scipy.special import logit as log_odds
 
 from roadworthy.models.architecture import softmax
 
@@ -13,6 +17,16 @@ Integers = NDArray[np.int64]
 FLOOR = 1e-6
 DOUBT = 0.5
 """A label is doubted if it is more likely wrong than right."""
+
+
+def logit(score: Floats) -> Floats:
+    """Log odds of scores in [0, 1], finite for all of them."""
+    return np.asarray(log_odds(np.clip(score, FLOOR, 1 - FLOOR)))
+
+
+def consensus(scores: Sequence[Floats]) -> Floats:
+    """What several scores of the same rows say together: their mean in log odds, in [0, 1]."""
+    return np.asarray(expit(np.mean([logit(score) for score in scores], axis=0)))
 
 
 def given(probabilities: Floats, y: Integers) -> Floats:

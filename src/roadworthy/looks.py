@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from roadworthy.doubt import logit
+
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Integers = NDArray[np.int64]
-FLOOR = 1e-6
 FIFTHS, FEW = 5, 5
 """Looks wanted in each fifth of the ranking but the worst, which people look at by themselves:
 what they find there alone would be told of rows that nothing speaks against. As many labels are
@@ -58,17 +59,12 @@ def enough(score: Floats, looks: Looks) -> bool:
     return bool(min(*seen, errors, int(looks.rows.sum()) - errors) >= FEW)
 
 
-def _right(logit: Floats, looked: Integers, right: Flags) -> Floats | None:
+def _right(odds: Floats, looked: Integers, right: Flags) -> Floats | None:
     """Probabilities by the curve through what was found; None if it does not rise."""
     if right.all() or not right.any():
         return None
-    curve = LogisticRegression(C=100.0).fit(logit[looked], right)
-    return np.asarray(curve.predict_proba(logit)[:, 1]) if curve.coef_[0, 0] > 0 else None
-
-
-def _logit(score: Floats) -> Floats:
-    own = np.clip(score, FLOOR, 1 - FLOOR)
-    return np.asarray(np.log(own / (1 - own))[:, None])
+    curve = LogisticRegression(C=100.0).fit(odds[looked], right)
+    return np.asarray(curve.predict_proba(odds)[:, 1]) if curve.coef_[0, 0] > 0 else None
 
 
 def calibrated(score: Floats, looks: Looks) -> Floats | None:
@@ -89,7 +85,7 @@ def calibrated(score: Floats, looks: Looks) -> Floats | None:
     if not enough(score, looks):
         return None
     looked = np.flatnonzero(looks.rows)
-    return _right(_logit(score), looked, ~looks.wrong[looked])
+    return _right(logit(score)[:, None], looked, ~looks.wrong[looked])
 
 
 def tell(score: Floats, own: Floats, looks: Looks, seed: int) -> tuple[Floats, dict[str, Any]]:
@@ -130,11 +126,11 @@ def tell(score: Floats, own: Floats, looks: Looks, seed: int) -> tuple[Floats, d
 
 def _counts(score: Floats, looks: Looks, seed: int) -> list[int]:
     """Numbers of wrong labels among all rows, had others been looked at."""
-    looked, logit, rest = np.flatnonzero(looks.rows), _logit(score), ~looks.rows
+    looked, rest, odds = np.flatnonzero(looks.rows), ~looks.rows, logit(score)[:, None]
     generator, totals = np.random.default_rng(seed), []
     for _ in range(DRAWS):
         drawn = generator.choice(looked, len(looked))
-        again = _right(logit, drawn, ~looks.wrong[drawn])
+        again = _right(odds, drawn, ~looks.wrong[drawn])
         if again is not None:
             wrong = generator.random(int(rest.sum())) >= again[rest]
             totals.append(int(looks.wrong.sum()) + int(wrong.sum()))
