@@ -7,7 +7,8 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from roadworthy import dynamics
-from roadworthy.detectors import FEW, OWN, STOCK, detect, inject, stock
+from roadworthy import looks
+from roadworthy.detectors import FEW, OWN, STOCK, detect, ensemble_scores, inject, stock
 from roadworthy.looks import NOBODY, Looks
 from roadworthy.looks import sample as spread
 from roadworthy.settings import Clean
@@ -118,8 +119,9 @@ def test_trusted_rows_are_learnt_from_and_never_flagged(sample):
     assert found.flag[4:12].mean() > 0.6
 
 
-def test_looks_say_what_no_model_doubts(sample_of_hard):
+def test_looks_say_what_no_model_doubts(sample_of_hard, monkeypatch):
     """Labels of messages between two classes: enough looks flag what none did, few change none."""
+    monkeypatch.setattr(looks, "DRAWS", 50)
     X, truth, filed = sample_of_hard
     wrong = filed != truth
     before = detect(views(X), filed, SETTINGS, 0)
@@ -175,3 +177,13 @@ def test_a_fine_tuned_networks_opinion_counts_once_it_is_asked(sample):
     assert asked[0][:12].mean() < asked[0][12:].mean() - 0.3
     assert found.flag[:12].all()
     np.testing.assert_allclose(found.scores["tuned_loss"][:12], 0.01)
+
+
+def test_every_score_that_can_be_chosen_can_be_asked_for_again(sample):
+    """As ``Found.learnt`` does, whichever was chosen."""
+    _, truth = sample
+    rounds = np.random.default_rng(0).dirichlet(np.ones(CLASSES), (2, len(truth)))
+    found = ensemble_scores({"first": rounds[0], "last": rounds[1]}, truth)
+    assert set(found) == set(OWN)
+    assert all(((score >= 0) & (score <= 1)).all() for score in found.values())
+    assert not np.array_equal(found["margin_first"], found["margin_last"])

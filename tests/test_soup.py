@@ -18,7 +18,8 @@ from roadworthy import soup
 from roadworthy.models.encoder import SentenceEncoder, load_transformer, model_folder
 from roadworthy.models.lora import merge, save_adapter
 from roadworthy.models.network import IntentNetwork, centroids
-from roadworthy.training import Trained
+from roadworthy.plots.finetune import learning_curve
+from roadworthy.training import Progress, Trained
 
 ONE = replace(SETTINGS, max_epochs=2, interpolation=0.8)
 TWO = replace(ONE, networks=2)
@@ -45,7 +46,9 @@ def test_the_weights_are_the_mean_of_trainings_that_differ_by_their_seed(
     own = [soup.train(TRAIN, TRAIN, start, ENCODER, ONE, seed) for seed in (0, soup.APART)]
     assert both.steps == 2 * own[0][0].steps == 12
     assert both.best_epochs == [one.best_epochs[0] for one, _ in own]
-    assert both.trainable == 2 * own[0][0].trainable
+    classes = both.network.prototypes.numel()
+    assert both.trainable - classes == 2 * (own[0][0].trainable - classes)
+    assert both.total - both.trainable == own[0][0].total - own[0][0].trainable
     np.testing.assert_array_equal(both.curve["network"], [0, 0, 1, 1])
     for number, (one, _) in enumerate(own):
         mine = both.curve[both.curve["network"] == number]
@@ -75,14 +78,38 @@ def test_the_adapter_read_back_is_the_mean(both: Trained, tmp_path: Path):
     assert again.peft_config["default"].r == 2 * ONE.lora.r
 
 
+def test_without_rows_to_judge_by_every_last_epoch_stays(start: torch.Tensor):
+    result, _ = soup.train(TRAIN, None, start, ENCODER, TWO, 0)
+    assert result.best_epochs == [1, 1]
+    assert result.curve["validation_accuracy"].isna().all()
+
+
+def test_the_learning_curve_has_a_line_a_network_and_marks_what_is_kept(both: Trained):
+    figure = learning_curve(both.curve, both.best_epochs, 0.5)
+    left, right = figure.axes
+    assert len(left.lines) == 2
+    assert len(right.lines) == 3  # the probe's as well
+    points = np.concatenate([dots.get_offsets().data for dots in right.collections])
+    kept = both.curve["epoch"] == np.repeat(both.best_epochs, 2)
+    np.testing.assert_allclose(points[:, 0], both.curve["step"][kept])
+    np.testing.assert_allclose(points[:, 1], 100 * both.curve["validation_accuracy"][kept])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("step", [4, 10])
 def test_a_killed_soup_goes_on_in_the_network_it_was_at(
-    start: torch.Tensor, both: Trained, step: int, tmp_path: Path, killed: Callable[..., None]
+    start: torch.Tensor,
+    both: Trained,
+    step: int,
+    tmp_path: Path,
+    killed: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ):
-    kept = weights(both)
+    kept, steps = weights(both), []
     killed(step, lambda: soup.train(TRAIN, TRAIN, start, ENCODER, TWO, 0, tmp_path))
+    monkeypatch.setattr(Progress, "on_train_batch_end", lambda *_: steps.append(1))
     again, _ = soup.train(TRAIN, TRAIN, start, ENCODER, TWO, 0, tmp_path)
+    assert 0 < len(steps) <= 12 - step + 3  # a step of each network's is lost, and what was cut off
     assert again.curve.equals(both.curve)
     for name, value in kept.items():
         np.testing.assert_array_equal(weights(again)[name], value, err_msg=name)

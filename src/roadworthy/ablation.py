@@ -36,18 +36,20 @@ FOLDS = 5
 ALONE = "++finetune.networks=1"
 BASE = "one training"
 """The arm that the others are held against, seed by seed."""
+RECIPE = "the recipe"
+"""The arm with as many networks as the recipe averages."""
 ARMS = {
-    BASE: [ALONE],
-    "the recipe": [],
-    "no token dropout": [ALONE, "++finetune.token_dropout=0"],
-    "weights as learnt": [ALONE, "++finetune.interpolation=1"],
-    "neither": [ALONE, "++finetune.token_dropout=0", "++finetune.interpolation=1"],
-    "dropout in the adapters": [ALONE, "++finetune.lora.dropout=0.1"],
-    "no label smoothing": [ALONE, "++finetune.label_smoothing=0"],
-    "adapters of rank 8": [ALONE, "++finetune.lora.r=8", "++finetune.lora.alpha=16"],
-    "half the steps": [ALONE, "++finetune.max_steps=1000"],
+    BASE: [],
+    RECIPE: [],
+    "no token dropout": ["++finetune.token_dropout=0"],
+    "weights as learnt": ["++finetune.interpolation=1"],
+    "neither": ["++finetune.token_dropout=0", "++finetune.interpolation=1"],
+    "dropout in the adapters": ["++finetune.lora.dropout=0.1"],
+    "no label smoothing": ["++finetune.label_smoothing=0"],
+    "adapters of rank 8": ["++finetune.lora.r=8", "++finetune.lora.alpha=16"],
+    "half the steps": ["++finetune.max_steps=1000"],
 }
-"""What each arm changes, as Hydra overrides after those of the command."""
+"""What each arm changes in one training, as Hydra overrides after those of the command."""
 
 Facts = dict[str, Any]
 
@@ -69,7 +71,7 @@ def scores(logits: NDArray[np.floating], y: NDArray[np.int64]) -> dict[str, floa
 
 
 def _make(source: Material, folder: Path, arm: str, cfg: Finetune, seed: int, wait: bool) -> None:
-    """Train one network and judge it, unless it is there or another process does."""
+    """Train an arm with a seed and judge it, unless it is there or another process does."""
     slug = f"{arm.replace(' ', '-')}-{seed}"
     name = f"ablation-{source.settings.data.name}-{slug}"
     with drafts.once(folder / slug, wait) as draft:
@@ -102,7 +104,7 @@ def lines(found: list[Facts]) -> list[list[str]]:
         out.append(
             [
                 arm,
-                ", ".join(f"`{override}`" for override in ARMS[arm]),
+                "all its networks" if arm == RECIPE else ", ".join(f"`{o}`" for o in ARMS[arm]),
                 str(len(runs)),
                 mean_of((100 * one["accuracy"] for one in runs.values()), 2),
                 mean_of(gains, 2),
@@ -141,7 +143,8 @@ def run(overrides: list[str], data: str, arms: list[str] | None, seeds: list[int
     if unknown := sorted(set(arms) - set(ARMS)):
         raise UserError(f"ablation: no arm '{unknown[0]}'; there are {', '.join(ARMS)}")
     source = material(data, overrides)
-    recipes = {arm: settings_of(data, [*overrides, *ARMS[arm]]).finetune for arm in arms}
+    changes = {arm: [] if arm == RECIPE else [ALONE, *ARMS[arm]] for arm in arms}
+    recipes = {arm: settings_of(data, [*overrides, *changes[arm]]).finetune for arm in arms}
     folder = source.folder / "ablation"
     folder.mkdir(exist_ok=True)
     wanted = [(source, folder, arm, recipes[arm], seed) for seed in seeds for arm in arms]

@@ -1,4 +1,4 @@
-"""The benchmark's cells: one training each, on a published data set, with its baselines.
+"""The benchmark's cells: one fine-tuned network each, on a published data set, with its baselines.
 
 A cell is a folder of predictions frames under scratch/, so a run that is stopped goes on where it
 was, and a cell that was killed at its last checkpoint. Nothing is judged here. Training rows are

@@ -42,18 +42,21 @@ SIZE = {
 }
 TRAINING = {
     "Training rows": "train_rows",
-    "Best epoch": "best_epochs",
-    "Steps": "steps",
+    "Best epoch of each network": "best_epochs",
+    "Steps of all networks": "steps",
     "Examples seen": "examples_seen",
     "Tokens seen": "tokens_seen",
 }
 RECIPE = {
-    "Rank": "lora.r",
-    "Alpha": "lora.alpha",
+    "Networks averaged": "networks",
+    "Rank of each": "lora.r",
+    "Alpha of each": "lora.alpha",
     "Adapted layers": "lora.target_modules",
     "Learning rate": "learning_rate",
     "Batch size": "batch_size",
     "Label smoothing": "label_smoothing",
+    "Share of tokens hidden": "token_dropout",
+    "Share of the way from the start": "interpolation",
     "Precision": "precision",
 }
 JUDGED = {

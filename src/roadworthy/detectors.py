@@ -28,7 +28,7 @@ from roadworthy.views import COURSE, Views, votes
 STOCK = ("self_confidence", "normalized_margin", "neighbours")
 """What a user gets without this module: one probe's probabilities, or the neighbours' votes."""
 SCORES = {"given": given, "margin": margin, "log_ratio": log_ratio, "posterior": posterior}
-"""Scores of the ensemble, of the first and of the last round."""
+"""Scores of the ensemble, of either round."""
 WHEN = ("first", "last")
 OWN = (*(f"{name}_{when}" for when in WHEN for name in SCORES), "consensus")
 """``consensus``: margin, log ratio and posterior of both rounds together."""
@@ -79,13 +79,13 @@ class Found:
 
     def learnt(self, looks: Looks, seed: int) -> Found:
         """The same, with what people found: ``right``, ``flag`` and ``counted`` are theirs."""
-        score = own(self.opinions, looks.filed)[self.chosen]
+        score = ensemble_scores(self.opinions, looks.filed)[self.chosen]
         told, counted = tell(score, self.right, looks, seed)
         right = np.where(looks.rows, 1.0, told)
         return replace(self, right=right, flag=right < DOUBT, counted=counted)
 
 
-def own(opinions: dict[str, Floats], y: Integers) -> dict[str, Floats]:
+def ensemble_scores(opinions: dict[str, Floats], y: Integers) -> dict[str, Floats]:
     """The scores of ``OWN``, from probabilities of the ``first`` and the ``last`` round."""
     found = {
         f"{name}_{when}": score(opinions[when], y)
@@ -133,7 +133,7 @@ def _rounds(
     scores = {"training_dynamics": margin(parts[f"joint{COURSE}"], y)}
     if expert is not None:
         scores["tuned_loss"] = given(expert, y)
-    return scores | own({"first": first, "last": last}, y), held_out
+    return scores | ensemble_scores({"first": first, "last": last}, y), held_out
 
 
 def inject(y: Integers, probabilities: Floats, flag: Flags, seed: int) -> tuple[Integers, Flags]:

@@ -24,10 +24,16 @@ FIFTHS, FEW = 5, 5
 what they find there alone would be told of rows that nothing speaks against. As many labels are
 wanted of those found wrong, and of those found right."""
 DRAWS = 200
-NOBODY: dict[str, Any] = dict.fromkeys(("rows", "wrong"), 0) | dict.fromkeys(
-    ("expected", "low", "high", "by_detectors", "believed")
-)
-"""What ``tell`` has counted where nobody has looked."""
+NOBODY: dict[str, Any] = {
+    "rows": 0,
+    "wrong": 0,
+    "expected": None,
+    "low": None,
+    "high": None,
+    "by_detectors": None,
+    "believed": None,
+}
+"""The record of ``tell`` where there is nothing to tell."""
 
 
 @dataclass(frozen=True)

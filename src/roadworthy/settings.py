@@ -218,15 +218,16 @@ class Finetune:
     """Share of a message's tokens that each training step hides."""
     interpolation: float = _bounded(1.0, 0.0, 1.0)
     """Where the weights end between the start (0) and what was learnt (1)."""
-    networks: int = _bounded(1, 1, 100)
+    networks: int = _bounded(1, 1, 10)
     """Trainings that differ by chance alone; their weights are averaged into one network (model
-    soup). It costs as many times the training, and nothing at prediction."""
+    soup). Training takes as many times as long and the adapter's file is as many times as large;
+    the merged model is as fast and as small as one."""
     scale: float = _bounded(20.0, 1.0, 200.0)
     """Logits are scale x cosine(message, class vector)."""
     behaviour_rows: int = _bounded(150, 1, 1_000_000)
     """Test messages that each behavioural test changes."""
     checkpoint_steps: int = _bounded(50, 1, 1_000_000)
-    """Steps between checkpoints: what a killed training loses at most."""
+    """Steps between checkpoints: what a killed training loses at most, of each of its networks."""
     precision: str = _one_of("32-true", "32-true", "bf16-mixed", "16-mixed")
     """Explicit, never guessed from the machine."""
 

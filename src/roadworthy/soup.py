@@ -1,8 +1,8 @@
 """One network out of one training or of several: their weights averaged.
 
-Trainings that begin at the same weights end near one another: the mean of what they have learnt
-answers about as well as all of them together, for one forward pass (model soups: Wortsman et al.
-2022). What differs between them is chance: the adapters' random half, dropout, the order of rows.
+Trainings that begin at the same weights end near one another: the mean of what they have learnt is
+better than each of them, and costs one forward pass (model soups: Wortsman et al. 2022). What
+differs between them is chance: the adapters' random half, dropout, the order of rows.
 """
 
 from __future__ import annotations
@@ -51,26 +51,39 @@ def train(
     """
     made = []
     for number in tqdm(range(settings.networks), "networks", disable=settings.networks == 1):
-        own = seed + APART * number
-        network, tokenizer = fresh_network(encoder, settings.lora, start, settings.scale, own)
-        tokens = Tokens(
-            tokenizer, network, rows, held, encoder.max_length, settings.batch_size, own
-        )
         where = folder / str(number) if folder else None
-        made.append(fit(network, tokens, settings, device(encoder).type, own, where))
-    curves = [one.curve.assign(network=number) for number, one in enumerate(made)]
+        one, tokenizer = _alone(rows, held, start, encoder, settings, seed + APART * number, where)
+        made.append(replace(one, curve=one.curve.assign(network=number)))
     if len(made) == 1:
-        return replace(made[0], curve=curves[0]), tokenizer
+        return made[0], tokenizer
+    network = _mean([one.network for one in made], encoder, settings)
+    parameters = [(p.numel(), p.requires_grad) for p in network.parameters()]
     return Trained(
-        network=_mean([one.network for one in made], encoder, settings),
-        curve=pd.concat(curves, ignore_index=True),
+        network=network,
+        curve=pd.concat([one.curve for one in made], ignore_index=True),
         best_epochs=[epoch for one in made for epoch in one.best_epochs],
         steps=sum(one.steps for one in made),
         examples=sum(one.examples for one in made),
         tokens=sum(one.tokens for one in made),
-        trainable=sum(one.trainable for one in made),
-        total=made[0].total,
+        trainable=sum(count for count, trained in parameters if trained),
+        total=sum(count for count, _ in parameters),
     ), tokenizer
+
+
+def _alone(
+    rows: Labelled,
+    held: Labelled | None,
+    start: torch.Tensor,
+    encoder: Encoder,
+    settings: Finetune,
+    seed: int,
+    folder: Path | None,
+) -> tuple[Trained, Any]:
+    """One training, and the tokenizer."""
+    network, tokenizer = fresh_network(encoder, settings.lora, start, settings.scale, seed)
+    size, length = settings.batch_size, encoder.max_length
+    tokens = Tokens(tokenizer, network, rows, held, length, size, seed)
+    return fit(network, tokens, settings, device(encoder).type, seed, folder), tokenizer
 
 
 def _mean(networks: Sequence[IntentNetwork], encoder: Encoder, settings: Finetune) -> IntentNetwork:
@@ -85,11 +98,11 @@ def _mean(networks: Sequence[IntentNetwork], encoder: Encoder, settings: Finetun
     parts: list[dict[str, torch.Tensor]] = [dict(one.named_parameters()) for one in networks]
     with torch.no_grad():
         for name, weights in out.named_parameters():
-            own = [part[name] for part in parts]
+            theirs = [part[name] for part in parts]
             if "lora_A" in name:
-                weights.copy_(torch.cat(own, dim=0))
+                weights.copy_(torch.cat(theirs, dim=0))
             elif "lora_B" in name:
-                weights.copy_(torch.cat(own, dim=1) / number)
+                weights.copy_(torch.cat(theirs, dim=1) / number)
             elif weights.requires_grad:
-                weights.copy_(torch.stack(own).mean(dim=0))
+                weights.copy_(torch.stack(theirs).mean(dim=0))
     return out

@@ -104,7 +104,7 @@ class Checkpoints(pl.Callback):
 
 @dataclass(frozen=True)
 class Trained:
-    """What training leaves behind; of several networks (``soup``) their mean, and sums."""
+    """What training leaves behind; where ``soup`` averages several, they are counted together."""
 
     network: IntentNetwork
     """With the best epoch's weights."""
