@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from roadworthy import dynamics
-from roadworthy import looks
+from roadworthy import dynamics, looks
 from roadworthy.detectors import FEW, OWN, STOCK, detect, ensemble_scores, inject, stock
 from roadworthy.looks import NOBODY, Looks
 from roadworthy.looks import sample as spread
