@@ -41,7 +41,7 @@ def merged(network: IntentNetwork) -> dict[str, torch.Tensor]:
 
 
 def test_the_weights_are_the_mean_of_trainings_that_differ_by_their_seed(
-    start: torch.Tensor, both: Trained, tmp_path: Path
+    start: torch.Tensor, both: Trained
 ):
     own = [soup.train(TRAIN, TRAIN, start, ENCODER, ONE, seed) for seed in (0, soup.APART)]
     assert both.steps == 2 * own[0][0].steps == 12

@@ -46,16 +46,20 @@ def train(
         encoder: the encoder, threads and device.
         settings: the recipe.
         seed: of adapters, dropout and the order of rows.
-        folder: as for ``fit``; each network has a folder in it.
+        folder: as for ``fit``; each of several networks has a folder in it.
 
     """
-    made = []
-    for number in tqdm(range(settings.networks), "networks", disable=settings.networks == 1):
+    if settings.networks == 1:
+        network, tokenizer = fresh_network(encoder, settings.lora, start, settings.scale, seed)
+        size, length = settings.batch_size, encoder.max_length
+        tokens = Tokens(tokenizer, network, rows, held, length, size, seed)
+        one = fit(network, tokens, settings, device(encoder).type, seed, folder)
+        return replace(one, curve=one.curve.assign(network=0)), tokenizer
+    alone, made = replace(settings, networks=1), []
+    for number in tqdm(range(settings.networks), "networks"):
         where = folder / str(number) if folder else None
-        one, tokenizer = _alone(rows, held, start, encoder, settings, seed + APART * number, where)
+        one, tokenizer = train(rows, held, start, encoder, alone, seed + APART * number, where)
         made.append(replace(one, curve=one.curve.assign(network=number)))
-    if len(made) == 1:
-        return made[0], tokenizer
     network = _mean([one.network for one in made], encoder, settings)
     parameters = [(p.numel(), p.requires_grad) for p in network.parameters()]
     return Trained(
@@ -68,22 +72,6 @@ def train(
         trainable=sum(count for count, trained in parameters if trained),
         total=sum(count for count, _ in parameters),
     ), tokenizer
-
-
-def _alone(
-    rows: Labelled,
-    held: Labelled | None,
-    start: torch.Tensor,
-    encoder: Encoder,
-    settings: Finetune,
-    seed: int,
-    folder: Path | None,
-) -> tuple[Trained, Any]:
-    """One training, and the tokenizer."""
-    network, tokenizer = fresh_network(encoder, settings.lora, start, settings.scale, seed)
-    size, length = settings.batch_size, encoder.max_length
-    tokens = Tokens(tokenizer, network, rows, held, length, size, seed)
-    return fit(network, tokens, settings, device(encoder).type, seed, folder), tokenizer
 
 
 def _mean(networks: Sequence[IntentNetwork], encoder: Encoder, settings: Finetune) -> IntentNetwork:
