@@ -35,22 +35,26 @@ def tuned(*accuracies: float, scope: bool = False) -> dict[str, Any]:
     }
 
 
+def alone(accuracy: float) -> dict[str, Any]:
+    return {"network": {"accuracy": seeds(accuracy, accuracy)}}
+
+
 def record() -> dict[str, Any]:
     """Two data sets, two seeds; one with messages of no known class, one with few labels."""
     simple = {"tfidf": {"accuracy": seeds(0.8, 0.8)}, "probe": {"accuracy": seeds(0.92, 0.92)}}
     sizes = {"classes": 3, "train_rows": 300, "validation_rows": 30, "test_rows": 120}
     shared = sizes | {"test_rows_with_twin": 7, "test_id_sha256": "f" * 64, "seeds": [0, 1]}
-    shared |= {"command": "python -m roadworthy benchmark", "recipe": {}}
+    shared |= {"command": "python -m roadworthy benchmark", "judged": "9876543210", "recipe": {}}
     shared |= {"environment": {"cpu": "Test CPU", "threads": 1, "torch": "2"}}
-    few = {"5": simple | {"lora": tuned(0.70, 0.72)}}
+    few = {"5": simple | alone(0.71) | {"lora": tuned(0.70, 0.72)}}
     return {
         "data": {
             "one": shared
             | {"title": "One, a set", "test_rows_out_of_scope": 0, "few": few}
-            | {"models": simple | {"lora": tuned(0.94, 0.95)}},
+            | {"models": simple | alone(0.93) | {"lora": tuned(0.94, 0.95)}},
             "two": shared
             | {"title": "Two, another", "test_rows_out_of_scope": 50, "few": {}}
-            | {"models": simple | {"lora": tuned(0.96, 0.97, scope=True)}},
+            | {"models": simple | alone(0.95) | {"lora": tuned(0.96, 0.97, scope=True)}},
         },
     }
 

@@ -13,6 +13,7 @@ from benchmarks import TOPICS, sentences
 from roadworthy import benchmark, benchmark_cells
 from roadworthy.benchmark_cells import Material
 from roadworthy.config import compose, parse
+from roadworthy.models.architecture import predictions_frame, softmax
 from roadworthy.models.encoder import Lookup
 
 
@@ -53,6 +54,30 @@ def test_few_labels_are_as_many_of_each_class_and_drawn_by_the_seed():
     assert len(material.rows("train").texts) == 30
 
 
+def test_a_cells_network_is_pooled_with_tf_idf_by_what_validation_rows_say(tmp_path: Path):
+    generator, names = np.random.default_rng(0), ["a", "b", "c"]
+    y, folder = generator.integers(0, 3, 600), tmp_path / "full-0"
+    folder.mkdir()
+    split = np.repeat(["validation", "test"], 300)
+    rows = pd.DataFrame({"id": range(600), "split": split, "label": np.array(names)[y]})
+    said = (softmax(2 * np.eye(3)[y] + generator.normal(size=(600, 3))) for _ in range(2))
+    for name, p in zip(("predictions", "tfidf"), said, strict=True):
+        predictions_frame(rows, names, p).to_parquet(folder / f"{name}.parquet")
+    alone = pd.read_parquet(folder / "predictions.parquet")
+    both = benchmark_cells.served(folder)
+    right, before = ((frame["pred"] == frame["label"])[300:].mean() for frame in (both, alone))
+    assert right > before + 0.03
+    np.testing.assert_allclose(both[["p_a", "p_b", "p_c"]].sum(axis=1), 1, rtol=1e-5)
+    # Test labels have no part in it.
+    for name in ("predictions", "tfidf"):
+        frame = pd.read_parquet(folder / f"{name}.parquet")
+        frame.loc[300:, "label"] = "a"
+        frame.to_parquet(folder / f"{name}.parquet")
+    pd.testing.assert_series_equal(benchmark_cells.served(folder)["p_a"], both["p_a"])
+    few = folder.rename(tmp_path / "5-0")  # no validation rows to choose by
+    pd.testing.assert_series_equal(benchmark_cells.served(few)["p_a"], alone["p_a"])
+
+
 @pytest.mark.slow
 def test_the_command_trains_each_cell_once_and_judges_it(tiny, monkeypatch):
     short = ["+encoder.threads=1", "finetune.precision=32-true", "+finetune.batch_size=8"]
@@ -68,7 +93,7 @@ def test_the_command_trains_each_cell_once_and_judges_it(tiny, monkeypatch):
     assert len(tuned["accuracy"]["seeds"]) == 2
     assert tuned["accuracy"]["value"] > 0.8 > result["models"]["majority"]["accuracy"]["value"]
     assert set(tuned["scope"]) == {"confidence", "energy", "nearness", "contrast", "joint"}
-    assert set(result["few"]["3"]) == {"tfidf", "probe", "ensemble", "lora"}
+    assert set(result["few"]["3"]) == {"tfidf", "probe", "network", "ensemble", "lora"}
     assert result["models"]["ensemble"]["accuracy"]["value"] > 0.8
     assert tuned["facts"][0]["rows"] == 30
     assert result["few"]["3"]["lora"]["facts"][0]["rows"] == 9

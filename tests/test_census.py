@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from roadworthy import census
+from roadworthy import census, personal
 from roadworthy.errors import UserError
 from roadworthy.settings import Audit
 
@@ -79,3 +79,11 @@ def test_duplicates_and_conflicts_are_listed():
     assert conflicts["id"].tolist() == ["d", "e"]
     assert census.conflict_table(MESSAGES.iloc[:3]).empty
     assert census.duplicate_table(MESSAGES.iloc[1:3]).empty
+
+
+def test_an_example_found_twice_as_different_kinds_is_masked_by_position():
+    text = ["my card 4471234567890 and tracking 4471234567890-a"]
+    messages = pd.DataFrame({"id": ["a"], "text": text})
+    table = census.personal_table(messages, personal.scan(messages))
+    assert set(table.index) <= {"card", "card_like", "phone", "number"}
+    assert not table["example, masked"].str.contains("4471").any()

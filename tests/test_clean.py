@@ -48,6 +48,16 @@ def test_no_class_is_ever_lost():
         assert set(labels[weights > 0]) == {0, 1}
 
 
+def test_no_class_is_lost_to_one_that_was_itself_given_back():
+    y = np.array([0, 1, 2])
+    issues = pd.DataFrame(
+        {"is_label_issue": [True, True, False], "suggested": [1, 2, 2], "right": [0.0, 0.0, 1]}
+    )
+    for arm in ("drop", "relabel", "weight"):
+        labels, weights = treat(y, issues, arm)
+        assert set(labels[weights > 0]) == {0, 1, 2}
+
+
 def test_synthetic_rows_stand_behind_the_real_ones(planted):
     _, _, y, _, issues = planted
     train = pd.DataFrame({"id": range(240), "text": "t", "label": [LABELS[i] for i in y]})

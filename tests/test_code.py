@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from roadworthy import code
+from roadworthy.errors import UserError
 
 
 def notebook(source: str, prose: str = "why", **extra: Any) -> dict[str, Any]:
@@ -23,6 +26,14 @@ def frozen(project: Path, content: dict[str, Any]) -> str:
     (folder / "01_toy.ipynb").write_text(json.dumps(content))
     assert code.freeze() == "code: 1 notebooks frozen"
     return (project / "artifacts" / "code" / "01_toy.json").read_text()
+
+
+@pytest.mark.parametrize("content", ["<<<<<<< HEAD\n{}", "[]", '{"cells": [{}]}'])
+def test_what_is_no_notebook_is_a_user_error(project: Path, content: str):
+    (project / "notebooks").mkdir(exist_ok=True)
+    (project / "notebooks" / "01_toy.ipynb").write_text(content)
+    with pytest.raises(UserError, match=r"01_toy\.ipynb is no notebook"):
+        code.freeze()
 
 
 def test_frozen_code_is_sources_and_tags(project: Path):

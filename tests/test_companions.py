@@ -32,7 +32,7 @@ def test_tables_beside_the_messages_are_read_or_absent(project: Path):
     assert companions.planted(settings()) is None
     assert companions.decisions(settings(), frame).empty
     write(project, "id,annotator,label,x\na,r1,greet,1\n", "data/x/votes.csv")
-    votes = companions.votes(settings(annotations="data/x/votes.csv"))
+    votes = companions.votes(settings(id="id", annotations="data/x/votes.csv"))
     assert votes is not None
     assert votes.to_dict("list") == {"id": ["a"], "annotator": ["r1"], "label": ["greet"]}
     write(project, "id,kind\na,typo\n", "data/x/planted.csv")
@@ -66,13 +66,18 @@ def test_decisions_that_fit_no_message_are_refused(project: Path, rows: str, wor
 
 @pytest.mark.parametrize(
     ("rows", "words"),
-    [("a,r1,greet\na,r1,leave\n", "'r1' labelled 'a' twice"), ("a,,greet\n", "empty")],
+    [
+        ("a,r1,greet\na,r1,leave\n", "'r1' labelled 'a' twice"),
+        ("a,,greet\n", "empty"),
+        ("z,r1,greet\n", "no message has the id 'z'"),
+        ("a,r1,great\n", "no message has the label 'great'"),
+    ],
 )
 def test_votes_that_cannot_be_counted_are_refused(project: Path, rows: str, words: str):
     write(project, GOOD)
     write(project, "id,annotator,label\n" + rows, "data/x/votes.csv")
     with pytest.raises(UserError, match=words):
-        companions.votes(settings(annotations="data/x/votes.csv"))
+        companions.votes(settings(id="id", annotations="data/x/votes.csv"))
 
 
 def test_synthetic_rows_are_read_or_absent_or_refused(project: Path):

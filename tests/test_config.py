@@ -90,6 +90,10 @@ def test_numbers_are_normalised(base: dict[str, Any]):
             ["data.files[0].path", "../secret.csv", "leaves the project"],
         ),
         ("data.files=[{path: /etc/passwd}]", ["/etc/passwd", "leaves the project"]),
+        ("data.files=data/x.csv", ["data.files: needs a list"]),
+        ("data.files=[x.csv]", ["data.files[0]: needs a mapping: {path:"]),
+        ("data.slices=[[channel]]", ["data.slices", "a list of plain values"]),
+        ("clean.tuned.folds=1", ["clean.tuned.folds = 1"]),
         ("data.files=[{path: data/../../x.csv}]", ["leaves the project"]),
         ("data.files=[{path: datasets/x.csv}]", ["data.files[0].sha256", "SHA-256"]),
         ("data.files=[{path: datasets/x.csv, sha256: abc}]", ["data.files[0].sha256", "'abc'"]),
@@ -111,6 +115,7 @@ def test_a_wrong_setting_is_named_with_its_value(
     [
         ("data=nowhere", ["nowhere", "helpdesk"]),
         ("seed=[1,2", ["conf/ cannot be composed"]),
+        ("cost=3", ["conf/ cannot be composed"]),
         ("clean.foldz=3", ["clean.foldz"]),
     ],
 )

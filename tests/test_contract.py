@@ -180,6 +180,16 @@ def test_the_record_measures_age_against_the_promises(project: Path):
         ({"quality": [{"type": "library", "metric": "nullValues", "mustBe": 0}]}, "'nullValues'"),
         ({"quality": [LABELS | {"mustBe": 3}]}, "'invalidValues'"),
         ({"quality": [{"type": "sql", "query": "SELECT 1"}]}, "'sql'"),
+        (
+            {"logicalType": "integer", "logicalTypeOptions": {"minimum": 5.5}},
+            r"minimum of integer '5\.5' is not checked",
+        ),
+        (
+            {"logicalType": "date", "logicalTypeOptions": {"maximum": "01.06.2026"}},
+            "maximum of date",
+        ),
+        ({"logicalTypeOptions": {"minimum": 5}}, "minimum of string '5'"),
+        ({"logicalTypeOptions": {"pattern": "("}}, r"pattern of string '\('"),
     ],
 )
 def test_a_rule_that_is_not_checked_is_refused(

@@ -130,7 +130,10 @@ def test_json_has_no_other_columns(project: Path):
         ("text,label\nhi,greet\n\nbye,\n", ["row 3", "label is empty"]),
         ("text,label\nhi,gr\0eet\n", ["line 2", "NUL"]),
         ("text,label\nhi,greet\ncaf\xe9,greet\n".encode("cp1252"), ["line 3", "0xe9", "UTF-8"]),
-        ("text,label\nhi,greet\n".encode("utf-16"), ["line 1", "UTF-8"]),
+        ("text,label\nhi,greet\n".encode("utf-16"), ["UTF-16", "iconv -f utf-16"]),
+        (b"PK\x03\x04 and what a workbook holds", ["Excel workbook", "CSV"]),
+        ("text;label\nhi;greet\n", ["separated by a semicolon", "with commas"]),
+        ("text\tlabel\nhi\tgreet\n", ["separated by a tab", "with commas"]),
     ],
 )
 def test_bad_files_are_refused_with_the_place(

@@ -66,13 +66,10 @@ def test_a_calibration_of_another_model_is_refused(project, monkeypatch):
 
 
 class Words(Fixed):
-    """Refund if the word is there; two-dimensional vectors to match."""
+    """Refund if the word is there; as its own network, two-dimensional vectors to match."""
 
     def vectors(self, texts):
         return np.array([[1.0, 0.0] if "refund" in text else [0.0, 1.0] for text in texts])
-
-    def head(self, vectors):
-        return vectors
 
     def predict_proba(self, texts):
         return np.array([[0.9, 0.1] if "refund" in text else [0.3, 0.7] for text in texts])
@@ -80,7 +77,8 @@ class Words(Fixed):
 
 def test_the_page_says_which_words_and_which_messages_speak_for_the_label():
     rows = pd.DataFrame({"text": ["<b>money</b>", "parcel"], "label": ["refund", "track"]})
-    why = explainer(Words(["refund", "track"], [0, 0]), rows, np.eye(2))
+    model = Words(["refund", "track"], [0, 0])
+    why = explainer(model, model, rows, np.eye(2))
     words, near = why("please refund me")
     assert [word for word, _ in words] == ["please ", "refund ", "me"]
     assert max(words, key=lambda one: one[1]) == ("refund ", 1.0)

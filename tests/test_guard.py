@@ -9,6 +9,7 @@ from frames import frame, messages, no_gold, record
 from roadworthy import calibration, familiarity, scope, store
 from roadworthy.drafts import DRAFT
 from roadworthy.guard import unlike
+from roadworthy.models.architecture import softmax
 from roadworthy.predictions import gather
 
 KNOWN, STRANGE = np.array([[1.0, 0.0]] * 3), ["the weather", "a song", "the weather, again"]
@@ -24,9 +25,18 @@ class Words:
         return np.column_stack([3 * vectors[:, 0], np.zeros(len(vectors))])
 
 
+class Served:
+    """Surer than its network of whatever is no refund."""
+
+    def predict_proba(self, texts):
+        logits = np.array([[3.0, 0.0] if "refund" in text else [0.0, 1.0] for text in texts])
+        return softmax(logits)
+
+
 @pytest.mark.parametrize(
     ("score", "threshold"),
-    # By hand: softmax(3, 0) and (0, 0), log(e^3 + 1) and log 2, cosines 1 and 0, 1 and -1.
+    # By hand: softmax(3, 0) and (0, 1) as served; of the network log(e^3 + 1) and log 2, cosines
+    # 1 and 0, 1 and -1.
     [
         ("confidence", 0.9),
         ("energy", 3.0),
@@ -37,7 +47,7 @@ class Words:
 )
 def test_each_score_tells_a_stranger(score, threshold):
     guard = {"score": score, "threshold": threshold, "spread": {"energy": 1.0, "contrast": 1.0}}
-    tell = unlike({"guard": guard, "temperature": 1.0}, Words(), KNOWN, STRANGE)
+    tell = unlike({"guard": guard, "temperature": 1.0}, Served(), Words(), KNOWN, STRANGE)
     assert not tell("my refund")
     assert tell("will it rain")
     guard["threshold"] = -9.0 if score != "confidence" else 0.0
@@ -46,20 +56,22 @@ def test_each_score_tells_a_stranger(score, threshold):
 
 def test_joint_is_in_the_units_of_the_validation_rows():
     guard = {"score": "joint", "threshold": 2.0, "spread": {"energy": 10.0, "contrast": 0.1}}
-    tell = unlike({"guard": guard, "temperature": 1.0}, Words(), KNOWN, STRANGE)
+    tell = unlike({"guard": guard, "temperature": 1.0}, Served(), Words(), KNOWN, STRANGE)
     assert not tell("my refund")  # 0.3 + 10
     guard["spread"] = {"energy": 10.0, "contrast": 10.0}
     assert tell("my refund")  # 0.3 + 0.1
 
 
-def test_confidence_is_calibrated():
+def test_confidence_is_that_of_the_served_model_calibrated():
     guard = {"score": "confidence", "threshold": 0.9, "spread": {}}
-    tell = unlike({"guard": guard, "temperature": 2.0}, Words(), KNOWN, STRANGE)
+    tell = unlike({"guard": guard, "temperature": 2.0}, Served(), Words(), KNOWN, STRANGE)
     assert tell("my refund")  # softmax(1.5, 0) is 0.82
+    guard["threshold"] = 0.6
+    assert not tell("will it rain")  # softmax(0, 0.5) is 0.62; the network alone has 0.5
 
 
 def test_without_a_guard_nobody_is_told():
-    assert unlike({"guard": None, "temperature": 1.0}, Words(), KNOWN, STRANGE) is None
+    assert unlike({"guard": None, "temperature": 1.0}, Served(), Words(), KNOWN, STRANGE) is None
 
 
 def test_what_was_fitted_is_what_is_served(project, monkeypatch):
@@ -84,7 +96,7 @@ def test_what_was_fitted_is_what_is_served(project, monkeypatch):
     guard = {"score": "joint", "threshold": limit, "spread": scope.units(judged, scores)}
     store.write_json("artifacts/evaluate/calibration.json", {"guard": guard, "temperature": 1.0})
     fitted = store.read_json("artifacts/evaluate/calibration.json", "evaluate")
-    tell = unlike(fitted, model, known, strange)
+    tell = unlike(fitted, Served(), model, known, strange)
     told = [tell(str(n)) for n in range(60)]
     np.testing.assert_array_equal(told, scores["joint"] < limit)
     assert 1 <= sum(told) <= 3

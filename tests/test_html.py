@@ -30,6 +30,7 @@ def executed(project: Path) -> Path:
     ]
     cells = [
         nbformat.v4.new_markdown_cell(f"# Trust & <b>care</b>\n\nMath $x^2$ {HOSTILE}"),
+        nbformat.v4.new_markdown_cell("Next: [02 · Clean](02_clean.ipynb)."),
         nbformat.v4.new_code_cell("show()", outputs=outputs, execution_count=1),
     ]
     folder = project / "reports" / "notebooks"
@@ -56,6 +57,8 @@ def test_pages_load_nothing_and_run_nothing(executed: Path):
     assert "<td>42 " in text
     assert PIXEL in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "show()" not in text  # for people who do not read code
+    assert 'href="02_clean.html"' in text
 
 
 def test_the_index_links_each_notebook_by_its_title(executed: Path):

@@ -162,6 +162,10 @@ def test_labelled_leaves_dropped_rows_out():
     assert train.texts == ["t", "v"]
     assert train.y.tolist() == [1, 1]
     assert train.labels == ["a", "b"]
+    weighed = labelled(rows.assign(weight=[0.5, 0.0, 1.0]), ["a", "b"])
+    assert weighed.weights.tolist() == [0.5, 1.0]
+    as_a_slice = rows.drop(columns="action").assign(weight="heavy")
+    assert labelled(as_a_slice, ["a", "b"]).weights.tolist() == [1.0, 1.0, 1.0]
 
 
 def test_numbers_follow_the_order_of_the_labels():

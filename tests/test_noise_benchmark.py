@@ -14,6 +14,7 @@ import pytest
 from roadworthy import noise_benchmark as benchmark
 from roadworthy.config import compose, parse
 from roadworthy.corruption import KINDS, corrupt
+from roadworthy.errors import UserError
 from roadworthy.noise_cell import Material, measure
 from roadworthy.noise_table import looks_table, mean_of, recovery, shortfall_left, table
 from roadworthy.views import Views
@@ -21,7 +22,7 @@ from roadworthy.views import Views
 
 @pytest.fixture(scope="module")
 def settings():
-    return parse(compose(["data=banking77", "clean.folds=3"]))
+    return parse(compose(["data=banking77", "clean.folds=3", "clean.tuned.folds=2"]))
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,20 @@ def test_cells_of_an_earlier_machine_stay_in_the_table(project: Path, settings, 
     record.write_text(record.read_text().replace(benchmark.folder_of(settings).name, "other"))
     said = benchmark.run([], [0.4], 1, [])  # of other settings: no cell of this table
     assert said.endswith(f"from {len(KINDS) + 1} cells")
+
+
+@pytest.mark.parametrize(
+    ("rates", "tuned", "words"),
+    [([0.0], [], "--rates 0"), ([1.5], [], "--rates 1.5"), ([0.2], [0.2], "clean.tuned.folds")],
+)
+def test_what_cannot_be_measured_is_refused_before_anything_is(
+    project: Path, settings, measured, monkeypatch, rates, tuned, words
+):
+    monkeypatch.setattr(settings.clean.tuned, "folds", 0)
+    with pytest.raises(UserError, match=words):
+        benchmark.run([], rates, 1, tuned)
+    assert not measured
+    assert not (project / "reports" / "tables" / "noise_benchmark.json").exists()
 
 
 def test_a_run_goes_on_where_it_was(project: Path, settings, measured):

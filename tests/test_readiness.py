@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,8 @@ def passing(cfg: Readiness) -> dict[str, Any]:
     evidence: dict[str, Any] = {}
     for path, dotted in readiness.FROZEN.items():
         put(evidence, path, dotted, "a" * 64)
+    for path, dotted in readiness.TIMED.items():
+        put(evidence, path, dotted, "toy")
     for criterion in cfg.criteria:
         put(evidence, criterion.evidence, criterion.metric, beyond(criterion, +1))
         if criterion.baseline is not None:
@@ -75,7 +77,7 @@ def passing(cfg: Readiness) -> dict[str, Any]:
 
 
 def outcome(cfg: Readiness, evidence: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    result = readiness.record(cfg, readiness.judge_all(cfg, evidence))
+    result = readiness.record(cfg, readiness.judge_all(cfg, evidence, "toy"), "toy")
     return result["verdict"], {item["name"]: item["verdict"] for item in result["criteria"]}
 
 
@@ -160,6 +162,23 @@ CITED = "reports/metrics/cost.json"
 RULE = Criterion("rule", "Good?", CITED, "a.b", "at_least", 0.1, None, "", "why", "who")
 
 
+def judge(rule: Criterion, cited: dict[str, Any]) -> readiness.Judgement:
+    return readiness.judge(rule, {CITED: {"reference": {"data": "toy"}} | cited}, "toy")
+
+
+@pytest.mark.parametrize("path", list(readiness.TIMED))
+def test_timings_of_another_data_sets_model_are_no_evidence(path):
+    cfg = settings("default")
+    evidence = passing(cfg)
+    put(evidence, path, readiness.TIMED[path], "another")
+    verdict, verdicts = outcome(cfg, evidence)
+    resting = {item.name for item in cfg.criteria if item.evidence == path}
+    assert verdict == "no-go"
+    assert resting == {name for name, one in verdicts.items() if one == "unknown"} != set()
+    rule = replace(RULE, evidence=path)
+    assert "'another': run `make timings`" in readiness.judge(rule, evidence, "toy").note
+
+
 @pytest.mark.parametrize(
     ("direction", "value", "expected"),
     [
@@ -171,20 +190,20 @@ RULE = Criterion("rule", "Good?", CITED, "a.b", "at_least", 0.1, None, "", "why"
 )
 def test_the_threshold_itself_passes(direction, value, expected):
     rule = replace(RULE, direction=direction)
-    assert readiness.judge(rule, {CITED: {"a": {"b": value}}}).verdict == expected
+    assert judge(rule, {"a": {"b": value}}).verdict == expected
 
 
 def test_with_a_baseline_the_difference_is_judged():
     rule = replace(RULE, baseline="c")
-    judged = readiness.judge(rule, {CITED: {"a": {"b": 0.9}, "c": 0.8}})
+    judged = judge(rule, {"a": {"b": 0.9}, "c": 0.8})
     # 0.9 - 0.8 is 0.09999999999999998 in binary.
     assert (judged.verdict, judged.value, judged.baseline) == ("pass", 0.9, 0.8)
-    assert readiness.judge(rule, {CITED: {"a": {"b": 0.9}, "c": 0.81}}).verdict == "fail"
+    assert judge(rule, {"a": {"b": 0.9}, "c": 0.81}).verdict == "fail"
 
 
 def test_the_note_says_what_is_missing():
-    assert f"no readable {CITED}" in readiness.judge(RULE, {}).note
-    assert "has no a.b" in readiness.judge(RULE, {CITED: {"a": {}}}).note
+    assert f"no readable {CITED}" in readiness.judge(RULE, {}, "toy").note
+    assert "has no a.b" in judge(RULE, {"a": {}}).note
     with pytest.raises(LookupError, match=r"has no a\.b"):
         lookup({CITED: {"a": 3}}, CITED, "a.b")
     with pytest.raises(LookupError, match="True"):
@@ -222,7 +241,7 @@ def test_what_may_be_cited_is_what_the_stage_depends_on():
 def test_a_verdict_cannot_rest_on_itself_nor_on_what_nothing_watches(path):
     cfg = Readiness(Outcome("s", "m", "t", "t", "o"), [replace(RULE, evidence=path)])
     with pytest.raises(UserError, match="'rule' cites") as caught:
-        readiness.judge_all(cfg, good(0.2) | {path: {"a": {"b": 0.2}}})
+        readiness.judge_all(cfg, good(0.2) | {path: {"a": {"b": 0.2}}}, "toy")
     assert all(allowed in str(caught.value) for allowed in readiness.ALLOWED)
 
 
@@ -230,10 +249,10 @@ def test_criteria_must_exist_and_differ():
     evidence: dict[str, Any] = {}
     empty = Readiness(Outcome("s", "m", "t", "t", "o"), [])
     with pytest.raises(UserError, match="empty"):
-        readiness.judge_all(empty, evidence)
+        readiness.judge_all(empty, evidence, "toy")
     with pytest.raises(UserError, match="'rule'"):
-        readiness.judge_all(replace(empty, criteria=[RULE, RULE]), evidence)
-    assert readiness.record(empty, [])["verdict"] == "no-go"
+        readiness.judge_all(replace(empty, criteria=[RULE, RULE]), evidence, "toy")
+    assert readiness.record(empty, [], "toy")["verdict"] == "no-go"
 
 
 @pytest.mark.parametrize(
@@ -267,15 +286,23 @@ def test_unreadable_evidence_is_missing_evidence(project):
 
 def written(project: Path, evidence: dict[str, Any]) -> dict[str, Any]:
     cfg = Readiness(Outcome("s", "m", "t", "t", "o"), [RULE])
-    result = readiness.record(cfg, readiness.judge_all(cfg, evidence))
+    result = readiness.record(cfg, readiness.judge_all(cfg, evidence, "toy"), "toy")
     path = project / readiness.RECORD
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result))
+    run_of(project, "toy", RULE)
     return result
 
 
+def run_of(project: Path, data: str, *rules: Criterion) -> None:
+    """params.yaml as the last run left it."""
+    criteria = [asdict(rule) for rule in rules]
+    tree = {"data": {"name": data}, "readiness": {"criteria": criteria}}
+    (project / "params.yaml").write_text(json.dumps(tree))
+
+
 def good(value: float) -> dict[str, Any]:
-    evidence: dict[str, Any] = {CITED: {"a": {"b": value}}}
+    evidence: dict[str, Any] = {CITED: {"a": {"b": value}, "reference": {"data": "toy"}}}
     for path, dotted in readiness.FROZEN.items():
         put(evidence, path, dotted, "a" * 64)
     return evidence
@@ -285,16 +312,28 @@ def test_verdict_codes(project):
     written(project, good(0.2))
     message, code = readiness.verdict()
     assert code == 0
-    assert message.startswith("GO")
+    assert message.startswith("toy: GO")
     written(project, good(0.05))
     message, code = readiness.verdict()
     assert code == 1
-    assert "NO-GO: rule" in message
+    assert "toy: NO-GO: rule" in message
     assert "0.05, needs at least 0.1" in message
     written(project, {})
     message, code = readiness.verdict()
     assert code == 1
     assert f"UNKNOWN rule: no readable {CITED}" in message
+
+
+def test_a_verdict_on_other_data_or_by_other_criteria_is_not_repeated(project):
+    written(project, good(0.2))
+    run_of(project, "mine", RULE)
+    with pytest.raises(UserError, match=r"judges 'toy', params\.yaml is about 'mine'"):
+        readiness.verdict()
+    run_of(project, "toy", replace(RULE, threshold=0.5))
+    with pytest.raises(UserError, match="other criteria"):
+        readiness.verdict()
+    run_of(project, "toy", RULE)
+    assert readiness.verdict()[1] == 0
 
 
 def test_verdict_without_a_record_is_a_user_error(project):
@@ -309,9 +348,11 @@ def test_verdict_without_a_record_is_a_user_error(project):
 
 def test_a_record_that_contradicts_itself_is_a_no(project):
     result = written(project, good(0.2))
-    for change in ({"criteria": []}, {"verdict": "no-go"}):
-        (project / readiness.RECORD).write_text(json.dumps(result | change))
-        assert readiness.verdict()[1] == 1
+    (project / readiness.RECORD).write_text(json.dumps(result | {"verdict": "no-go"}))
+    assert readiness.verdict()[1] == 1
+    (project / readiness.RECORD).write_text(json.dumps(result | {"criteria": []}))
+    with pytest.raises(UserError, match="other criteria"):
+        readiness.verdict()
     forged = copy.deepcopy(result)
     forged["criteria"][1]["verdict"] = "fail"
     (project / readiness.RECORD).write_text(json.dumps(forged))
@@ -322,7 +363,7 @@ def test_table_and_figure_show_every_criterion():
     cfg = settings("default")
     evidence = passing(cfg)
     drop(evidence, cfg.criteria[0].evidence, cfg.criteria[0].metric)
-    result = readiness.record(cfg, readiness.judge_all(cfg, evidence))
+    result = readiness.record(cfg, readiness.judge_all(cfg, evidence, "toy"), "toy")
     table = readiness.table(result)
     assert list(table.index) == ["same_test_set", *(item.name for item in cfg.criteria)]
     axis = figures.margins(table).axes[0]

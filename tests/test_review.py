@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def filed(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows = MESSAGES.set_index("id").loc[WAITING].reset_index()[["id", "text", "label"]]
     suggested = ["-pay", "greet", "greet", "leave"]
     found = rows.assign(suggested=suggested, confidence=0.91, label_score=0.1, flagged=True)
+    found["part"] = ["doubted", "doubted", "doubted", "sample"]
     store.write_csv("clean", "review_queue", found, folder="artifacts")
     return project
 
@@ -85,6 +87,28 @@ def test_a_second_decision_replaces_the_first_and_undo_takes_it_back(filed: Path
     assert written(filed) == [["b", "leave"]]
     review.undo(settings(), "b")
     assert not (filed / FILE).exists()
+
+
+def test_decisions_about_messages_that_were_not_drawn_stay(filed: Path):
+    (filed / FILE).parent.mkdir(parents=True)
+    (filed / FILE).write_text("id,label\nnot-drawn,gone\nb,greet\n")
+    drawn = replace(settings(FILE), sample=5)
+    review.decide(drawn, "a", "greet")
+    assert review.decided(drawn, MESSAGES)["id"].tolist() == ["b", "a"]
+    review.undo(drawn, "b")
+    rows = companions.written(settings(FILE)).to_numpy().tolist()
+    assert rows == [["not-drawn", "gone"], ["a", "greet"]]
+
+
+def test_a_file_that_conf_names_is_kept_when_all_is_taken_back(filed: Path):
+    named = settings(FILE)
+    (filed / FILE).parent.mkdir(parents=True)
+    (filed / FILE).write_text("id,label\n")
+    assert written(filed) == []
+    review.decide(named, "a", "greet")
+    review.undo(named, "a")
+    assert (filed / FILE).read_text().strip() == '"id","label"'
+    assert written(filed) == []
 
 
 @pytest.mark.parametrize(
@@ -178,12 +202,12 @@ with open(sys.argv[1], "w") as lock:
 def test_the_handlers_go_through_the_queue(filed: Path):
     handlers = Handlers(settings())
     said, *shown, session = handlers.show(Session())
-    assert said == "4 wait, 0 decided."
+    assert said == "3 doubted labels wait, then a sample of 1; 0 decided."
     assert shown == ["=c", "=1+1", "leave", "-pay", "0.91", None]
     _, id, text, *_, session = handlers.next("=c", session)
     assert (id, text) == ("b", HOSTILE)
     said, id, *_, session = handlers.decide("b", "leave", session)
-    assert (said, id) == ("3 wait, 1 decided.", "d")
+    assert (said, id) == ("2 doubted labels wait, then a sample of 1; 1 decided.", "d")
     said, id, *_, session = handlers.decide("d", None, session)
     assert "is no label" in said
     assert id == "d"
@@ -193,7 +217,8 @@ def test_the_handlers_go_through_the_queue(filed: Path):
         _, id, _, label, *_, session = handlers.decide(id, "leave", session)
     assert (id, label) == ("=c", "leave"), "skipped rows come last"
     said, id, *_ = handlers.decide(id, label, session)
-    assert "Run `dvc repro`" in said
+    assert said.startswith("Nothing waits, 4 decided.")
+    assert f"once conf/data/x.yaml has the line `decisions: {FILE}`" in said
     assert id == ""
 
 
@@ -214,8 +239,9 @@ def test_a_missing_queue_is_said_and_breaks_nothing(filed: Path):
 
 
 def test_the_page_says_which_line_is_missing(project: Path):
-    assert where(settings()).endswith(f"once `conf/data/x.yaml` has the line `decisions: {FILE}`.")
-    assert where(settings("data/x/d.csv")).endswith("`dvc repro` honours them.")
+    assert where(settings()).endswith(f"once conf/data/x.yaml has the line `decisions: {FILE}`.")
+    assert where(settings("data/x/d.csv")).endswith("learns from what was decided.")
+    assert "`dvc exp run -S data=x`" in where(settings())
     assert "<b>" not in where(settings(name="<b>"))
 
 

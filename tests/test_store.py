@@ -88,10 +88,10 @@ def test_a_kill_while_publishing_leaves_each_result_old_or_new(
             raise KeyboardInterrupt
         return rename(self, target)
 
-    monkeypatch.setattr(Path, "replace", killed)
-    with pytest.raises(KeyboardInterrupt):
-        drafts.publish("toy")
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            drafts.publish("toy")
     for name in (FOLDER, "reports/tables/toy", METRICS):
         # Between the two renames of a folder the old one is whole in the draft; DVC then runs
         # the stage again.
@@ -99,6 +99,8 @@ def test_a_kill_while_publishing_leaves_each_result_old_or_new(
         assert any(place.exists() for place in places)
         here = {value for key, value in state(project).items() if key.startswith(name)}
         assert len(here) <= 1
+    assert not any(drafts.clear("toy").iterdir())  # as the next run begins
+    assert all((project / name).exists() for name in (FOLDER, "reports/tables/toy", METRICS))
 
 
 def test_numbers_are_plain_and_missing_ones_are_null(project: Path):

@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from roadworthy.errors import UserError
@@ -50,8 +51,20 @@ def use_own_source() -> None:
             return
 
 
+def at_least(least: int) -> Callable[[str], int]:
+    """A reader of whole numbers for the command line, which refuses smaller ones."""
+
+    def read(text: str) -> int:
+        if not text.lstrip("-").isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} on")
+        return int(text)
+
+    return read
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
+    any_, some = at_least(0), at_least(1)
     top = argparse.ArgumentParser(prog="python -m roadworthy", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
     config = commands.add_parser("config", help="compose conf/ into params.yaml")
@@ -68,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     )
     noise.add_argument("overrides", nargs="*", default=["data=banking77"])
     noise.add_argument("--rates", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.4])
-    noise.add_argument("--draws", type=int, default=3)
+    noise.add_argument("--draws", type=some, default=3)
     noise.add_argument(
         "--tuned",
         dest="tuned_rates",
@@ -80,20 +93,20 @@ def parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("benchmark", help="published data sets, several seeds")
     bench.add_argument("overrides", nargs="*", help="Hydra overrides, e.g. finetune.lora.r=16")
     bench.add_argument("--data", nargs="+", default=["banking77", "clinc150"])
-    bench.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    bench.add_argument("--shots", type=int, nargs="*", default=[5, 10], help="labels a class")
+    bench.add_argument("--seeds", type=any_, nargs="+", default=[0, 1, 2])
+    bench.add_argument("--shots", type=some, nargs="*", default=[5, 10], help="labels a class")
     parts = commands.add_parser("ablation", help="what each part of the recipe is worth")
     parts.add_argument("overrides", nargs="*", help="Hydra overrides, e.g. finetune.max_steps=1000")
     parts.add_argument("--data", default="banking77")
     parts.add_argument("--arms", nargs="+", help="as in the table; else all")
-    parts.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parts.add_argument("--seeds", type=any_, nargs="+", default=[0, 1, 2])
     scaling = commands.add_parser("scaling", help="time the audit on more and more rows")
-    scaling.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    scaling.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    scaling.add_argument("--rows", type=some, nargs="+", default=[10_000, 100_000, 1_000_000])
+    scaling.add_argument("--one", type=some, help=argparse.SUPPRESS)
     rivals = commands.add_parser("rivals", help="measure beside what one would pick instead")
     usual = ["data=banking77", "finetune=long", "finetune.max_steps=1400"]
     rivals.add_argument("overrides", nargs="*", default=usual)
-    rivals.add_argument("--threads", type=int, default=1, help="of every model alike")
+    rivals.add_argument("--threads", type=some, default=1, help="of every model alike")
     rivals.add_argument("--one", help=argparse.SUPPRESS)
     export = commands.add_parser("export", help="the fine-tuned model as ONNX, fp32 and int8")
     export.add_argument("--time", help=argparse.SUPPRESS)

@@ -17,7 +17,7 @@ import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from roadworthy import cascade, drafts, evaluate, scope, store
-from roadworthy.benchmark_cells import FEW, FULL, Material, finished, make, material
+from roadworthy.benchmark_cells import FEW, FULL, Material, finished, make, material, served
 from roadworthy.benchmark_table import page
 from roadworthy.config import root
 from roadworthy.intervals import student
@@ -61,7 +61,7 @@ def _judged(source: Material, frames: dict[str, pd.DataFrame]) -> Judged:
 def _frames(cell: Path, names: list[str]) -> dict[str, pd.DataFrame]:
     """Predictions of a cell, the fine-tuned model's as ``lora``, simplest first."""
     found = {name: pd.read_parquet(cell / f"{name}.parquet") for name in names}
-    return found | {"lora": pd.read_parquet(cell / "predictions.parquet")}
+    return found | {"lora": served(cell)}
 
 
 def _seed(source: Material, cell: Path, near: pd.Series) -> dict[str, Any]:
@@ -122,13 +122,20 @@ def _simple(source: Material, cells: list[Path], names: list[str]) -> dict[str, 
 
 
 def _together(source: Material, cells: list[Path]) -> dict[str, Any]:
-    """Accuracy of all seeds' networks together, their probabilities averaged."""
+    """Accuracy of all seeds together, their probabilities averaged."""
     labels = source.split["labels"]
     columns = [f"p_{label}" for label in labels]
-    frames = [pd.read_parquet(cell / "predictions.parquet") for cell in cells]
+    frames = [served(cell) for cell in cells]
     averaged = np.mean([frame[columns].to_numpy(np.float64) for frame in frames], axis=0)
     judged = _judged(source, {"lora": predictions_frame(source.judged, labels, averaged)})
     return {"accuracy": mean([float(judged.correct("lora", "test").mean())])}
+
+
+def _alone(source: Material, cells: list[Path]) -> dict[str, Any]:
+    """Accuracy of the networks alone, without TF-IDF."""
+    frames = [pd.read_parquet(cell / "predictions.parquet") for cell in cells]
+    judged = [_judged(source, {"network": frame}) for frame in frames]
+    return {"accuracy": mean([float(one.correct("network", "test").mean()) for one in judged])}
 
 
 def _over_seeds(seeds: list[dict[str, Any]]) -> dict[str, Any]:
@@ -158,7 +165,8 @@ def judge(source: Material) -> dict[str, Any]:
                 seed | _confidence(source, cell) for seed, cell in zip(tuned, there, strict=True)
             ]
         facts = [json.loads((cell / "facts.json").read_text(encoding="utf-8")) for cell in there]
-        simple = _simple(source, there, names) | {"ensemble": _together(source, there)}
+        simple = _simple(source, there, names)
+        simple |= {"network": _alone(source, there), "ensemble": _together(source, there)}
         return simple | {"lora": _over_seeds(tuned) | {"facts": facts}}
 
     return {
@@ -213,6 +221,7 @@ def run(overrides: list[str], data: list[str], seeds: list[int], shots: list[int
         asked = ["--data", name, "--seeds", *map(str, result["seeds"]), "--shots", *result["few"]]
         found[name] = result | {
             "command": " ".join(["python -m roadworthy benchmark", *overrides, *asked]),
+            "judged": source.commit,
             "recipe": asdict(source.settings.finetune),
             "environment": machine(encoder.threads, device(encoder).type),
         }

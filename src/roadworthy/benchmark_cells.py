@@ -25,11 +25,13 @@ from roadworthy.config import compose, parse, root
 from roadworthy.data import id_hash, locate, sha256
 from roadworthy.errors import UserError
 from roadworthy.finetune import counts, key
-from roadworthy.models import lora
+from roadworthy.models import lora, pooled
 from roadworthy.models.architecture import (
     Labelled,
     labelled,
     load_arrays,
+    numbers,
+    opinion,
     predictions_frame,
     save_arrays,
     softmax,
@@ -194,3 +196,21 @@ def finished(source: Material) -> dict[tuple[int, int], Path]:
         shots, _, seed = facts.parent.name.partition("-")
         cells[FULL if shots == "full" else int(shots), int(seed)] = facts.parent
     return cells
+
+
+def served(cell: Path) -> pd.DataFrame:
+    """Predictions of a cell's network and TF-IDF, pooled as ``pooled`` does it.
+
+    With few labels there are no validation rows to fit the weight on: the network answers alone.
+    """
+    own = pd.read_parquet(cell / "predictions.parquet")
+    if not cell.name.startswith("full"):
+        return own
+    columns = [name for name in own if str(name).startswith("p_")]
+    labels = [str(name).removeprefix("p_") for name in columns]
+    beside = pd.read_parquet(cell / "tfidf.parquet")
+    network, tfidf = (opinion(frame[columns].to_numpy(np.float64)) for frame in (own, beside))
+    held = ((own["split"] == "validation") & own["label"].isin(labels)).to_numpy()
+    truth = numbers(own.loc[held, "label"], labels)
+    weight = pooled.fit_weight(network[held], tfidf[held], truth)
+    return predictions_frame(own, labels, softmax(network + weight * tfidf))

@@ -8,6 +8,8 @@ from roadworthy.markdown import table
 from roadworthy.plots.evaluate import NAMES
 
 Tree = dict[str, Any]
+FEW = ("tfidf", "probe", "network")
+"""Compared by labels a class."""
 PUBLISHED = {
     "banking77": [
         ("Qwen3-8B, QLoRA", "94.6", "8B", "rkemery/banking77-lora-vs-frontier"),
@@ -83,7 +85,8 @@ def _scope(result: Tree) -> str:
     count = result["test_rows_out_of_scope"]
     return (
         f"\n### Messages of no known class ({count:,} test rows), %\n\nThe threshold keeps 95 % of "
-        f"the in-scope validation rows.\n\n{table(head, lines)}"
+        f"the in-scope validation rows.\n\n{table(head, lines)}\n"
+        "![In-scope accuracy against the share turned away, by threshold](trade_off.png)\n"
     )
 
 
@@ -99,7 +102,8 @@ def _cascades(result: Tree) -> str:
     ]
     return (
         "\n### A cheap model first, %\n\nIt answers what it is sure of: as much as validation rows "
-        "allow at the accepted loss (`evaluate.cascade_loss`); LoRA answers the rest.\n\n"
+        "allow at the accepted loss (`evaluate.cascade_loss`); the fine-tuned model answers the "
+        "rest.\n\n"
         f"{table(head, lines)}"
     )
 
@@ -111,10 +115,10 @@ def _few(result: Tree) -> str:
     every = result["train_rows"] / result["classes"]
     points = {**result["few"], f"all (about {every:.0f})": result["models"]}
     lines = [
-        [shots, *(percent(models[name]["accuracy"]) for name in ("tfidf", "probe", "lora"))]
+        [shots, *(percent(models[name]["accuracy"]) for name in FEW)]
         for shots, models in points.items()
     ]
-    head = ["labels a class", *(NAMES[name] for name in ("tfidf", "probe", "lora"))]
+    head = ["labels a class", *(NAMES[name] for name in FEW)]
     return f"\n### Few labels: test accuracy, %\n\n{table(head, lines)}"
 
 
@@ -126,8 +130,9 @@ def _section(name: str, result: Tree) -> str:
     )
     return f"""## {result["title"]}
 
-Made by `{result["command"]}` at commit {", ".join(commits(result))}; recipe and every seed in
-`results.json`. {machine["cpu"]}, {machine["threads"]} thread(s), torch {machine["torch"]}.
+Made by `{result["command"]}`: trained at commit {", ".join(commits(result))}, judged at
+{result["judged"]}; recipe and every seed in `results.json`. {machine["cpu"]},
+{machine["threads"]} thread(s), torch {machine["torch"]}.
 
 {result["train_rows"]:,} training, {result["validation_rows"]:,} validation and \
 {result["test_rows"]:,} test rows, {result["classes"]} classes; {result["test_rows_with_twin"]:,} \
@@ -153,7 +158,8 @@ def page(results: Tree) -> str:
 
 Means over seeds ± half of Student's 95 % interval: the luck of training, not that of the test rows.
 A seed draws adapters, dropout, order and, with few labels, the rows. Choices are made on validation
-rows; training rows are taken as labelled.
+rows; training rows are taken as labelled. The fine-tuned model is network and TF-IDF together; few
+labels leave no validation rows to fit TF-IDF's weight on: there the network answers alone.
 
 ![Accuracy by labels a class](few_labels.png)
 
@@ -170,21 +176,22 @@ def readme(results: Tree) -> list[str]:
             [
                 result["title"].split(",")[0],
                 percent(tuned["accuracy"]),
+                percent(models["network"]["accuracy"]),
                 percent(models["probe"]["accuracy"]),
                 percent(tuned["accuracy_without_twins"]),
                 percent(tuned["ece"]),
                 percent(best["auroc"]) if best else "–",
             ]
         )
-    head = ["published data set, %", "LoRA fine-tuned", "frozen encoder"]
-    head += ["LoRA, without near-twins", "ECE", "AUROC, no known class"]
+    head = ["published data set, %", "LoRA and TF-IDF", "LoRA alone", "frozen encoder"]
+    head += ["both, without near-twins", "ECE", "AUROC, no known class"]
     seeds = max(len(result["seeds"]) for result in results["data"].values())
     made = sorted({one for result in results["data"].values() for one in commits(result)})
     return [
         *table(head, lines).splitlines(),
         "",
         f"Mean of {seeds} seeds ± half of its 95 % interval: the luck of training, not that of the "
-        f"test rows. `make benchmark`, commit {', '.join(made)}; "
+        f"test rows. `make benchmark`, trained at commit {', '.join(made)}; "
         "[more](reports/benchmarks/table.md).",
     ]
 

@@ -16,6 +16,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.metrics import roc_auc_score
 
+from roadworthy.intervals import wilson
+
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Codes = NDArray[np.int64]
@@ -136,7 +138,14 @@ class Selective:
 
     threshold: float | None
     coverage: float
+    automated: int
+    """Rows at or above the threshold."""
+    wrong: int
+    """Those of them whose answer is wrong."""
     risk: float | None
+    risk_low: float | None
+    risk_high: float | None
+    """95 % Wilson interval of the risk: few automated rows say little of it."""
     target_risk: float
 
 
@@ -145,8 +154,18 @@ def selective(
 ) -> Selective:
     """Coverage and error rate of a threshold fixed elsewhere; without one nothing is automated."""
     accepted = np.zeros(len(confidence), bool) if threshold is None else confidence >= threshold
-    risk = float((~correct[accepted]).mean()) if accepted.any() else None
-    return Selective(threshold, float(accepted.mean()), risk, target_risk)
+    automated, wrong = int(accepted.sum()), int((~correct[accepted]).sum())
+    low, high = wilson(wrong, automated, 0.95) if automated else (None, None)
+    return Selective(
+        threshold=threshold,
+        coverage=float(accepted.mean()),
+        automated=automated,
+        wrong=wrong,
+        risk=wrong / automated if automated else None,
+        risk_low=low,
+        risk_high=high,
+        target_risk=target_risk,
+    )
 
 
 @dataclass(frozen=True)

@@ -30,15 +30,17 @@ FOUND = {
 }
 NOISE = {
     "Treatment of the training labels": "chosen",
-    "Estimated share of wrong test labels": "test_noise.estimate",
-    "Lowest": "test_noise.low",
-    "Highest": "test_noise.high",
+    "Share of test labels that a model doubts": "test_noise.estimate",
+    "From": "test_noise.low",
+    "To (95 %, the draw of rows alone)": "test_noise.high",
 }
+ENCODER = {"Weights": "package", "SHA-256": "sha256", "Longest input (tokens)": "max_length"}
 SIZE = {
     "Trainable parameters": "parameters.trainable",
     "Parameters in all": "parameters.total",
     "Adapter (bytes)": "adapter_bytes",
-    "Merged model (bytes)": "size_bytes",
+    "Merged model (bytes)": "merged_bytes",
+    "Weight of TF-IDF beside the network": "tfidf_weight",
 }
 TRAINING = {
     "Training rows": "train_rows",
@@ -59,6 +61,11 @@ RECIPE = {
     "Share of the way from the start": "interpolation",
     "Precision": "precision",
 }
+JUDGES = {
+    "Test messages": "rows.test",
+    "Validation messages": "rows.validation",
+    "Test set (SHA-256 of its ids)": "test_id_sha256",
+}
 JUDGED = {
     "Level of the intervals": "reference.confidence",
     "Gain over the best baseline": "lora.mcnemar.difference.value",
@@ -66,7 +73,10 @@ JUDGED = {
     "Temperature": "lora.temperature",
     "ECE that perfect calibration would show": "lora.ece_perfect",
     "Share automated at the accepted risk": "lora.selective.coverage",
-    "Error rate among the automated": "lora.selective.risk",
+    "Test messages automated": "lora.selective.automated",
+    "Wrong among them": "lora.selective.wrong",
+    "Error rate among them": "lora.selective.risk",
+    "Its highest plausible value (95 %)": "lora.selective.risk_high",
     "Messages of no known class held back by": "reference.guard.score",
     "How well it tells them (AUROC)": "reference.guard.auroc",
     "Share of them held back": "reference.guard.recall",
@@ -87,7 +97,8 @@ USE = [
     "- Meant for: suggesting the intent of a message, with people taking what it is unsure of "
     "and able to correct it.",
     "- Not meant for: deciding about people (credit, eligibility, sanctions), reading "
-    "emotions, other domains or languages than those of the data card.",
+    "emotions, other domains than that of the data card, or other languages: the default encoder "
+    "learnt English.",
     "- Message text is untrusted: the model only ever picks one of its intents, and text "
     "written to steer it can still make it pick the wrong one.",
     "- Retrain and judge again when intents, products or channels change.",
@@ -107,6 +118,19 @@ def _sources(data: Tree, audit: Tree) -> list[str]:
     return rows(("file", "rows", "newest message", "age in days", "SHA-256"), cells)
 
 
+def _drift(audit: Tree) -> list[str]:
+    """Say in what the messages differ, beyond chance, between splits and between periods."""
+    compared = find(audit, "drift.comparisons") or {}
+    cells = [
+        [
+            text(name),
+            text([signal for signal, one in found.items() if find(one, "drift")] or "nothing"),
+        ]
+        for name, found in compared.items()
+    ]
+    return rows(("compared", "they differ in"), cells) if cells else [f"Drift: {ABSENT}."]
+
+
 def data_card(data: Tree, audit: Tree, clean: Tree) -> str:
     """Render the data card from conf's section ``data`` and the records of audit and clean."""
     return _lines(
@@ -122,10 +146,12 @@ def data_card(data: Tree, audit: Tree, clean: Tree) -> str:
         facts(audit, SPLITS),
         "## What the audit found",
         facts(audit, FOUND),
+        "## Drift",
+        _drift(audit),
         "## Label noise",
         facts(clean, NOISE),
-        "The estimate rests on a model that disagrees with labels it has not seen; nobody has "
-        "read the rows again. Test labels are never changed.",
+        "Doubted is not wrong: a weak model doubts what it confuses, so the share leans high, and "
+        "nobody has read these rows for it. Test labels are never changed.",
         "## Limits",
         [
             "- Of intents, channels and varieties of language that the data does not hold, the "
@@ -159,9 +185,9 @@ def _scores(evaluate: Tree, name: str) -> list[str]:
 
 def _verdict(readiness: Tree) -> list[str]:
     """Say the verdict in a line, and tabulate what it rests on."""
-    verdict, reasons = find(readiness, "verdict"), find(readiness, "reasons")
-    line = f"**{text(verdict)}**" + (f": {text(reasons)}." if reasons else "")
-    header = ("criterion", "verdict", "value", "needs", "of what", "evidence")
+    reasons = find(readiness, "reasons")
+    line = f"**{text(find(readiness, 'verdict'))}**" + (f": {text(reasons)}." if reasons else "")
+    header = ("criterion", "verdict", "value", "needs", "of what", "who answers", "evidence")
     cells = [_criterion(item) for item in find(readiness, "criteria") or []]
     return [line, "", *rows(header, cells)] if cells else [line]
 
@@ -172,7 +198,7 @@ def _criterion(item: Tree) -> list[str]:
     if value is not None and baseline is not None:
         value -= baseline
     least = {"at_least": "at least", "at_most": "at most"}.get(find(item, "direction"), "")
-    plain = [text(find(item, key)) for key in ("name", "verdict", "unit", "evidence")]
+    plain = [text(find(item, key)) for key in ("name", "verdict", "unit", "owner", "evidence")]
     needs = f"{least} {text(find(item, 'threshold'))}".strip()
     return [*plain[:2], text(value), needs, *plain[2:]]
 
@@ -182,25 +208,33 @@ def _encoder(encoder: Tree) -> str:
     package = text(find(encoder, "package"))
     stranger = f"The sentence encoder of the package {package} (licence: see that package)"
     name = KNOWN.get(str(find(encoder, "sha256")), stranger)
-    return f"{name} with low-rank adapters (Hu et al., 2021) and a cosine head."
+    return (
+        f"{name} with low-rank adapters (Hu et al., 2021) and a cosine head, pooled with a linear "
+        f"model on TF-IDF at a weight fitted on validation rows."
+    )
 
 
 def model_card(
-    encoder: Tree, settings: Tree, finetune: Tree, evaluate: Tree, cost: Tree, readiness: Tree
+    data: Tree,
+    encoder: Tree,
+    settings: Tree,
+    finetune: Tree,
+    evaluate: Tree,
+    cost: Tree,
+    readiness: Tree,
 ) -> str:
-    """Render the model card from the records and from conf's ``encoder`` and ``finetune``."""
+    """Render the model card from the records and from conf's sections of data and model."""
     lora, money = find(evaluate, "models.lora"), find(cost, "models.lora")
     return _lines(
-        "# Model card: the LoRA-tuned intent classifier",
+        "# Model card: the fine-tuned intent classifier",
+        f"For {text(find(data, 'title') or find(data, 'name'))}; the data card is beside this one. "
         "Generated by the stage `readiness` from `reports/metrics/` and `conf/`.",
+        facts(evaluate, JUDGES),
         "## Verdict",
         _verdict(readiness),
         "## Model",
         _encoder(encoder),
-        facts(
-            encoder,
-            {"Weights": "package", "SHA-256": "sha256", "Longest input (tokens)": "max_length"},
-        ),
+        facts(encoder, ENCODER),
         facts(finetune, SIZE),
         "## Training",
         facts(finetune, TRAINING),

@@ -118,15 +118,8 @@ def personal_table(messages: pd.DataFrame, personal: pd.DataFrame) -> pd.DataFra
     """
     lines = {}
     for kind, part in personal.groupby("kind"):
-        row = part["row"].iloc[0]
-        example = messages.loc[row, "text"]
-        # Longest first, so that no value is masked inside another.
-        for other in (
-            personal[personal["row"] == row]
-            .sort_values("value", key=lambda value: -value.str.len())[["kind", "value"]]
-            .itertuples(index=False)
-        ):
-            example = example.replace(other.value, f"<{other.kind}>")
+        text = messages.loc[part["row"].iloc[0], "text"]
+        example = masked(text, find(text))
         near = max(0, example.index(f"<{kind}>") - 30)
         lines[kind] = (part["row"].nunique(), len(part), shown(example[near:]))
     columns = ["rows", "findings", "example, masked"]

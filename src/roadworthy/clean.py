@@ -48,8 +48,8 @@ class Arm:
 def treat(y: Integers, issues: pd.DataFrame, arm: str) -> tuple[Integers, Floats]:
     """Labels after one arm, and what each row counts in training: 0 if dropped, else up to 1.
 
-    ``weight`` lets a row count by the probability that its label is right. The last row of a class
-    is never dropped or relabelled away.
+    ``weight`` lets a row count by the probability that its label is right. A class that would lose
+    all its rows keeps them as they are.
     """
     flagged = issues["is_label_issue"].to_numpy(dtype=bool)
     labels, weights = y.copy(), np.ones(len(y))
@@ -59,8 +59,8 @@ def treat(y: Integers, issues: pd.DataFrame, arm: str) -> tuple[Integers, Floats
         labels[flagged] = issues["suggested"].to_numpy()[flagged]
     if arm == "weight":
         weights = np.maximum(issues["right"].to_numpy(np.float64), LEAST)
-    for label in np.setdiff1d(y, labels[weights > 0]):
-        labels[y == label], weights[y == label] = label, 1.0
+    while len(lost := np.setdiff1d(y, labels[weights > 0])):
+        labels[y == lost[0]], weights[y == lost[0]] = lost[0], 1.0
     return labels, weights
 
 

@@ -45,7 +45,8 @@ def votes(data: Data) -> pd.DataFrame | None:
     """Read several people's labels of the same messages: ``id, annotator, label``.
 
     Raises:
-        UserError: an empty field, or one annotator twice for a message.
+        UserError: an empty field, one annotator twice for a message, an id or a label that is not
+            in the files.
     """
     frame = _beside(data, data.annotations, ["id", "annotator", "label"])
     if frame is None:
@@ -55,7 +56,19 @@ def votes(data: Data) -> pd.DataFrame | None:
         raise UserError(f"{data.annotations}: an empty field; fill it in or remove the row")
     for row in frame[frame.duplicated(["id", "annotator"])].itertuples():
         raise UserError(f"{data.annotations}: {row.annotator!r} labelled {row.id!r} twice")
+    filed = raw(data, {"label": data.label})  # rows that break the contract included
+    for column in ("id", "label"):
+        for value in frame.loc[~frame[column].isin(filed[column].str.strip()), column]:
+            raise UserError(f"{data.annotations}: no message has the {column} {value!r}")
     return frame
+
+
+def written(data: Data) -> pd.DataFrame:
+    """Read the file of decisions as it stands: ``id, label``; no row where there is none yet."""
+    columns = ["id", "label"]
+    begun = data.decisions and decode(locate(File(path=data.decisions), data), data.decisions)
+    frame = _beside(data, data.decisions, columns) if begun and begun.strip().count("\n") else None
+    return pd.DataFrame(columns=columns, dtype="str") if frame is None else frame
 
 
 def decisions(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
@@ -64,10 +77,7 @@ def decisions(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
     Raises:
         UserError: an id that no message has, an id twice, or a label that no message in scope has.
     """
-    frame = _beside(data, data.decisions, ["id", "label"])
-    if frame is None:
-        return pd.DataFrame(columns=["id", "label"], dtype="str")
-    scope = _in_scope(messages)
+    frame, scope = written(data), _in_scope(messages)
     if data.sample:  # decisions about messages that were not drawn, or their classes
         frame = frame[frame["id"].isin(messages["id"]) & frame["label"].isin(scope)]
     for value in frame.loc[~frame["id"].isin(messages["id"]), "id"]:

@@ -47,8 +47,8 @@ def compose(overrides: Iterable[str] = ()) -> dict[str, Any]:
     try:
         with initialize_config_dir(str(folder), version_base="1.3"):
             tree = OmegaConf.to_container(hydra_compose("config", overrides=list(overrides)))
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        message = " ".join(str(error).split())
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
+        message = " ".join(str(error).split()).partition(" Config search path")[0]
         if "append" in message:
             message += " (with the +, also for a setting that conf/ leaves at its default)"
         raise UserError(f"conf/ cannot be composed: {message}") from error
@@ -64,10 +64,19 @@ def _known_keys(schema: Any, prefix: str = "") -> Iterator[str]:  # noqa: ANN401
             yield from _known_keys(value, f"{prefix}{spec.name}.")
 
 
+PLAIN = {
+    "is not a ListConfig": "needs a list: [one, another]",
+    "is not a subclass of File": "needs a mapping: {path: data/NAME/FILE.csv}",
+    "has missing mandatory value": "is missing: the file in conf/ has to give it",
+}
+"""What OmegaConf says of its own classes, and what it means here."""
+
+
 def _explain(error: OmegaConfBaseException) -> str:
     """One line from OmegaConf's exception: the full key, what is wrong, the closest known key."""
     key = error.full_key or str(error.key or "")
     message = (error.msg or str(error)).splitlines()[0]
+    message = next((said for sign, said in PLAIN.items() if sign in message), message)
     near = difflib.get_close_matches(key, list(_known_keys(Settings())), n=1)
     hint = f"; did you mean '{near[0]}'?" if near and "not in" in message else ""
     return f"{key}: {message}{hint}"
@@ -142,7 +151,7 @@ def _read_params(path: Path) -> dict[str, Any]:
     """The tree in params.yaml; empty where there is none."""
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(
             f"params.yaml is not valid YAML ({' '.join(str(error).split())}): delete it"
         ) from error

@@ -7,6 +7,7 @@ columns, types, ranges, label set, freshness and retention are written; the sche
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def _refuse_unchecked(path: Path, table: SchemaObject, column: SchemaProperty) -
     rules += [
         ("logicalTypeOptions", key) for key in column.logicalTypeOptions or {} if key not in OPTIONS
     ]
+    rules += [(f"{key} of {column.logicalType}", value) for key, value in _unusable(column)]
     for rule in column.quality or []:
         known = rule.metric == "invalidValues" and "validValues" in (rule.arguments or {})
         if rule.type != "text" and not (known and rule.mustBe == 0):
@@ -80,6 +82,22 @@ def _refuse_unchecked(path: Path, table: SchemaObject, column: SchemaProperty) -
             f"{path.name}: {table.name}.{column.name}: {key} {value!r} is not checked by this "
             f"project; take it out, or state it as a quality rule of type text"
         )
+
+
+def _unusable(column: SchemaProperty) -> list[tuple[str, str]]:
+    """Bounds that are no value of the column's type, and a pattern that is none."""
+    kind, options = column.logicalType or "string", column.logicalTypeOptions or {}
+    found: list[tuple[str, str]] = []
+    for key in ("minimum", "maximum"):
+        if key in options:
+            value = CONVERT.get(kind, CONVERT["string"])(pd.Series([str(options[key])]))
+            if kind in ("string", "boolean") or value.isna().any():
+                found.append((key, str(options[key])))
+    try:
+        re.compile(str(options.get("pattern", "")))
+    except re.error:
+        found.append(("pattern", str(options["pattern"])))
+    return found
 
 
 def table(contract: OpenDataContractStandard, file: str) -> SchemaObject:

@@ -20,11 +20,17 @@ from roadworthy.settings import Data, File
 
 SPLITS = ("train", "validation", "test")
 OWN = ("id", "text", "label", "split", "in_scope", "created_at", "file", "row")
-LATER = ("cluster", "leaked", "length", "gold", "pred", "correct", "action", "index")
+LATER = ("cluster", "leaked", "length", "gold", "pred", "correct", "action", "weight", "index")
 RESERVED = {*OWN, *LATER, "_id", "_split"}
 """Column names that a slice may not have: the project uses them itself."""
 FILE = "\0file"
 """Like ``ROW`` and ``SPLIT``: a name that no column of a file can have."""
+SIGNS = {
+    b"PK\x03\x04": "an Excel workbook or an archive: export the sheet as CSV in UTF-8",
+    b"\xff\xfe": "text in UTF-16: save it as UTF-8 (e.g. `iconv -f utf-16 -t utf-8`)",
+    b"\xfe\xff": "text in UTF-16: save it as UTF-8 (e.g. `iconv -f utf-16 -t utf-8`)",
+}
+"""How files begin that are no UTF-8 text, and what to do with them."""
 HALF = re.compile("[\ud800-\udfff]")
 """Half of a surrogate pair: JSON can escape one, UTF-8 cannot write it."""
 
@@ -60,6 +66,9 @@ def locate(file: File, data: Data) -> Path:
 def decode(path: Path, name: str) -> str:
     """Read a file as UTF-8; a UserError that names it and the line if it is none, or is empty."""
     raw = path.read_bytes()
+    for sign, what in SIGNS.items():
+        if raw.startswith(sign):
+            raise UserError(f"{name} is {what}")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

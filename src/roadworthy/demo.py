@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from roadworthy import calibration, embeddings, explain, guard, markdown, review, review_page, store
 from roadworthy.config import recorded
 from roadworthy.errors import UserError
+from roadworthy.models import pooled
 
 LIMIT = 5_000
 """Characters that the text box accepts."""
@@ -52,9 +53,9 @@ def router(
         sure = threshold is not None and probabilities[order[0]] >= threshold
         action = "routed without a person" if sure else "shown to a person first"
         limit = (
-            "no threshold meets the accepted risk"
+            "no confidence keeps the accepted error rate"
             if threshold is None
-            else f"threshold {threshold:.2f}"
+            else f"{threshold:.4g} is needed"
         )
         name, confidence = markdown.text(best), probabilities[order[0]]
         if unlike is not None and unlike(text):
@@ -67,15 +68,17 @@ def router(
 
 def explainer(
     model: Any,  # noqa: ANN401
+    network: Any,  # noqa: ANN401
     rows: pd.DataFrame,
     vectors: NDArray[np.float32],
 ) -> Callable[[str], tuple[list[tuple[str, float]], list[list[str]]]]:
     """A function from a message to what speaks for its label: words with scores, neighbours.
 
     Args:
-        model: with ``vectors``, ``head`` and ``predict_proba``.
+        model: with ``predict_proba``.
+        network: its fine-tuned network, with ``vectors``.
         rows: training messages, ``text, label``.
-        vectors: theirs.
+        vectors: theirs, by the network.
 
     """
 
@@ -83,11 +86,10 @@ def explainer(
         text = (message or "").strip()[:LIMIT]
         if not text:
             return [], []
-        vector = model.vectors([text])
-        label = int(model.head(vector).argmax())
+        label = int(model.predict_proba([text]).argmax())
         words = explain.attributions(text, model.predict_proba, label)
         largest = max((abs(score) for _, score in words), default=0.0) or 1.0
-        near = explain.nearest(vector[0], vectors, rows)
+        near = explain.nearest(network.vectors([text])[0], vectors, rows)
         lines = near.assign(cosine=near["cosine"].map("{:.2f}".format)).to_numpy().tolist()
         return [(word, score / largest) for word, score in words], lines
 
@@ -115,8 +117,24 @@ def fitted() -> dict[str, Any]:
     return found
 
 
+def introduction(data: str, intents: int) -> str:
+    """What the page shows, what the verdict is, and how much is routed, as Markdown."""
+    judged, reasons = store.read_metrics("readiness"), ""
+    selective = store.read_metrics("evaluate")["models"]["lora"]["selective"]
+    if judged["reasons"]:
+        reasons = " because of " + markdown.text(", ".join(judged["reasons"]))
+    return (
+        "# Where would this message go?\n"
+        f"The fine-tuned model, trained on **{markdown.text(data)}** ({intents} intents). "
+        f"Readiness verdict: **{judged['verdict']}**{reasons}. Only a message whose confidence is "
+        f"high enough for at most {selective['target_risk']:.0%} errors is routed without a "
+        f"person: {selective['coverage']:.0%} of the test messages. What you type stays on this "
+        f"machine."
+    )
+
+
 def build() -> Any:  # noqa: ANN401 - gradio's Blocks
-    """The page over artifacts/finetune/merged, with temperature and threshold from ``evaluate``.
+    """The page over artifacts/finetune, with temperature and threshold from ``evaluate``.
 
     Raises:
         UserError: a stage has not run yet, or since another one has; names the command.
@@ -125,8 +143,8 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
     from roadworthy.models.lora import LoraClassifier
 
     settings, chosen = recorded(), fitted()
-    model = LoraClassifier(store.folder("finetune", "merged"), settings.encoder)
-    verdict = store.read_metrics("readiness")["verdict"]
+    network = LoraClassifier(store.folder("finetune", "merged"), settings.encoder)
+    model = pooled.load(network, store.folder("finetune", "tfidf"))
     messages = store.read_messages()
     examples = messages[messages["split"] == "validation"].drop_duplicates("label")["text"].head(6)
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_OFFLINE="1")
@@ -134,12 +152,7 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
 
     with gr.Blocks(title="Roadworthy", analytics_enabled=False) as page, gr.Tabs():
         with gr.Tab("Route a message"):
-            gr.Markdown(
-                "# Where would this message go?\n"
-                f"The LoRA-tuned model trained on **{markdown.text(settings.data.name)}** "
-                f"({len(model.labels)} intents). Readiness verdict: **{verdict}**. "
-                "What you type stays on this machine."
-            )
+            gr.Markdown(introduction(settings.data.name, len(model.labels)))
             message = gr.Textbox(label="Customer message", lines=4, max_length=LIMIT)
             button = gr.Button("Route", variant="primary")
             decision = gr.Markdown()
@@ -157,7 +170,7 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
             gr.Examples(shown, inputs=message, label="Messages from the validation rows")
             rows, vectors = embeddings.read_tuned()
             beyond = messages[(messages["split"] == "train") & ~messages["in_scope"]]
-            unlike = guard.unlike(chosen, model, vectors, beyond["text"].tolist())
+            unlike = guard.unlike(chosen, model, network, vectors, beyond["text"].tolist())
             route = router(chosen["threshold"], chosen["temperature"], model, unlike)
             gr.on(
                 [button.click, message.submit],
@@ -166,7 +179,7 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
                 outputs=[scores, decision],
                 api_name="route",
             ).then(
-                explainer(model, rows, vectors),
+                explainer(model, network, rows, vectors),
                 inputs=message,
                 outputs=[words, near],
                 api_name="why",

@@ -47,10 +47,23 @@ def write_text(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+def clear(stage: str) -> Path:
+    """An empty draft folder; what a killed ``publish`` had only taken away is put back first."""
+    draft = draft_folder(stage)
+    for name in outputs(stage):
+        retired = draft / "retired" / name
+        if retired.exists() and not (root() / name).exists():
+            retired.replace(root() / name)
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    return draft
+
+
 def publish(stage: str) -> None:
     """Move a finished stage's draft into place, replacing what was there.
 
-    Each folder is swapped by renaming, so a killed run leaves either the old or the new one.
+    Each folder is swapped by two renamings, so a killed run leaves the old one or the new one, or,
+    between the two, none until ``clear`` puts the old one back.
     """
     draft = draft_folder(stage)
     for name in outputs(stage):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
-import torch
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
-from roadworthy import drafts
+from roadworthy import drafts, familiarity
 from roadworthy.data import sha256
-from roadworthy.models.architecture import Labelled
+from roadworthy.models.architecture import Labelled, predictions_frame, softmax
+from roadworthy.models.lora import LoraClassifier
+from roadworthy.models.pooled import Pooled
 from roadworthy.settings import Encoder, Finetune
 from roadworthy.training import Trained
 
@@ -21,13 +26,14 @@ def key(
 ) -> str:
     """What tells one training from every other: rows in order, recipe, encoder, seed, code."""
     recipe = replace(settings, checkpoint_steps=1, behaviour_rows=1)  # of no influence
-    parts = [repr((recipe, encoder, seed, torch.__version__))]
+    libraries = ("torch", "transformers", "peft", "pytorch-lightning")
+    parts = [repr((recipe, encoder, seed, [version(name) for name in libraries]))]
     for part in (train, validation):
         rows = zip(part.texts, part.y.tolist(), part.weights.tolist(), strict=True)
         parts += [*map(repr, rows), "end"]
     source = Path(__file__).parent
     names = ["soup.py", "training.py", "recipe.py", "tokens.py", "distributed.py"]
-    names += ["models/lora.py", "models/network.py"]
+    names += ["models/lora.py", "models/network.py", "models/encoder.py"]
     parts += [sha256(source / name) for name in names]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -48,3 +54,40 @@ def counts(trained: Trained) -> dict[str, object]:
         "tokens_seen": trained.tokens,
         "parameters": {"trainable": trained.trainable, "total": trained.total},
     }
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What the model says of validation and test rows."""
+
+    served: pd.DataFrame
+    """Predictions frame of network and TF-IDF together."""
+    network: pd.DataFrame
+    """That of the network alone."""
+    familiarity: pd.DataFrame
+    """How familiar each row is to the network, see ``familiarity.frame``."""
+    known: NDArray[np.float32]
+    """The tuned encoder's vectors of the training rows."""
+
+
+def predict(
+    served: Pooled, network: LoraClassifier, learnt: list[str], messages: pd.DataFrame
+) -> Predicted:
+    """Answer validation and test rows.
+
+    Args:
+        served: the network and TF-IDF.
+        network: the network alone.
+        learnt: texts of the training rows.
+        messages: all rows, as the audit annotates them.
+
+    """
+    judged = messages[messages["split"] != "train"]
+    strange = messages.query("split == 'train' and not in_scope")
+    texts = (learnt, judged["text"].tolist(), strange["text"].tolist())
+    known, vectors, strangers = (network.vectors(part) for part in texts)
+    own = network.head(vectors)
+    said = (served.pooled(texts[1], own), own)
+    both, alone = (predictions_frame(judged, network.labels, softmax(one)) for one in said)
+    familiar = familiarity.frame(judged["id"], own, vectors, known, strangers)
+    return Predicted(both, alone, familiar, known)

@@ -16,6 +16,12 @@ ROW, SPLIT = "\0row", "\0split"
 
 
 def _check_header(header: list[str], file: File, columns: list[str]) -> None:
+    for mark, name in ((";", "semicolon"), ("\t", "tab")):
+        if len(header) == 1 and mark in header[0]:
+            raise UserError(
+                f"{file.path}: the columns are separated by a {name}: save the file as CSV with "
+                f"commas (in a spreadsheet: export, field delimiter ,)"
+            )
     for column in columns:
         if header.count(column) != 1:
             found = "no column" if column not in header else "more than one column"

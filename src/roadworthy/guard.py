@@ -10,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from roadworthy import calibration, familiarity
-from roadworthy.models.architecture import softmax
 
 
 def unlike(
     fitted: dict[str, Any],
     model: Any,  # noqa: ANN401
+    network: Any,  # noqa: ANN401
     known: NDArray[np.floating],
     strangers: list[str],
 ) -> Callable[[str], bool] | None:
@@ -23,7 +23,8 @@ def unlike(
 
     Args:
         fitted: ``guard`` as ``scope.guard`` chose it, and ``temperature``, of the same model.
-        model: with ``vectors`` and ``head``.
+        model: with ``predict_proba``.
+        network: its fine-tuned network, with ``vectors`` and ``head``.
         known: vectors of the training rows of known classes.
         strangers: texts of the training rows of no known class.
 
@@ -34,14 +35,15 @@ def unlike(
     guard = fitted["guard"]
     if guard is None:
         return None
-    strange = model.vectors(strangers)
+    strange = network.vectors(strangers)
 
     def tell(text: str) -> bool:
-        vector = model.vectors([text])
-        logits = model.head(vector)
+        vector = network.vectors([text])
+        logits = network.head(vector)
         scores = familiarity.frame(pd.Series([""]), logits, vector, known, strange)
         if guard["score"] == "confidence":
-            scores["confidence"] = calibration.top(softmax(logits), fitted["temperature"])
+            said = model.predict_proba([text])
+            scores["confidence"] = calibration.top(said, fitted["temperature"])
         if guard["score"] == "joint":
             scores["joint"] = familiarity.joint(scores, guard["spread"])
         return bool(scores[guard["score"]].iloc[0] < guard["threshold"])

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 
 from roadworthy.config import root
 from roadworthy.errors import UserError
+from roadworthy.evidence import read_evidence
+from roadworthy.markdown import find
+from roadworthy.readiness import RECORD
 
 if TYPE_CHECKING:
     from nbconvert import HTMLExporter
@@ -23,13 +26,15 @@ if TYPE_CHECKING:
 POLICY = "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'"
 META = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
 SCRIPT = re.compile(r"<script\b.*?</script\s*>", re.DOTALL | re.IGNORECASE)
+NOTEBOOK = re.compile(r'href="(\d\d_\w+)\.ipynb"')
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">{meta}<title>Roadworthy</title>
 <style>
 body {{ font: 1.1rem/1.6 sans-serif; max-width: 45rem; margin: 3rem auto; padding: 0 1rem }}
 </style>
 </head><body><h1>Roadworthy</h1>
-<p>The executed notebooks, in reading order: from raw data to a go / no-go.</p>
+<p><strong>{verdict}</strong></p>
+<p>From raw data to a go / no-go, in reading order; the last page has the model card.</p>
 <ol>
 {links}
 </ol></body></html>
@@ -37,7 +42,7 @@ body {{ font: 1.1rem/1.6 sans-serif; max-width: 45rem; margin: 3rem auto; paddin
 
 
 def exporter() -> HTMLExporter:
-    """Nbconvert's exporter with every address it would load from emptied."""
+    """Nbconvert's exporter: no code, and every address it would load from emptied."""
     from nbconvert import HTMLExporter
 
     addresses = (
@@ -48,12 +53,16 @@ def exporter() -> HTMLExporter:
         "widget_renderer_url",
     )
     offline = {name: "" for name in addresses if name in HTMLExporter.class_trait_names()}
-    return HTMLExporter(**offline)
+    return HTMLExporter(exclude_input=True, exclude_output_prompt=True, **offline)
 
 
 def still(page: str) -> str:
-    """A page without its scripts, and with a policy that forbids scripts and loading."""
-    return SCRIPT.sub("", page).replace("<head>", f"<head>{META}", 1)
+    """A page without its scripts, with a policy that forbids scripts and loading.
+
+    Its links to other notebooks lead to their pages.
+    """
+    page = NOTEBOOK.sub(r'href="\1.html"', SCRIPT.sub("", page))
+    return page.replace("<head>", f"<head>{META}", 1)
 
 
 def title(notebook: NotebookNode, default: str) -> str:
@@ -65,12 +74,12 @@ def title(notebook: NotebookNode, default: str) -> str:
     return default
 
 
-def index(titles: dict[str, str]) -> str:
-    """The front page: file name -> title, as links."""
+def index(titles: dict[str, str], verdict: str) -> str:
+    """The front page: the verdict, and file name -> title, as links."""
     links = (
         f'<li><a href="{escape(name)}">{escape(text)}</a></li>' for name, text in titles.items()
     )
-    return PAGE.format(meta=META, links="\n".join(links))
+    return PAGE.format(meta=META, links="\n".join(links), verdict=escape(verdict))
 
 
 def _convert(sources: list[Path], folder: Path) -> dict[str, str]:
@@ -84,6 +93,16 @@ def _convert(sources: list[Path], folder: Path) -> dict[str, str]:
         (folder / name).write_text(still(body), encoding="utf-8")
         titles[name] = title(notebook, source.stem)
     return titles
+
+
+def _verdict() -> str:
+    """The last verdict in a line."""
+    found = read_evidence([RECORD])[RECORD] or {}
+    reasons = ", ".join(find(found, "reasons") or []).replace("_", " ")
+    said = find(found, "verdict") or "not judged yet"
+    return f"{find(found, 'data') or 'No data'}: {said}" + (
+        f" because of {reasons}" if reasons else ""
+    )
 
 
 def write() -> str:
@@ -101,7 +120,7 @@ def write() -> str:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     titles = _convert(sources, draft)
-    (draft / "index.html").write_text(index(titles), encoding="utf-8")
+    (draft / "index.html").write_text(index(titles, _verdict()), encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
     draft.replace(target)
     return f"report: {len(titles)} notebooks; open reports/html/index.html"

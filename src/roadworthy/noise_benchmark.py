@@ -46,10 +46,11 @@ def _material(settings: Settings, folder: Path) -> Material:
             f"e.g. data=banking77"
         )
     saved = folder / "embeddings.npy"
-    if not saved.exists():
-        draft = saved.with_suffix(".draft.npy")
-        np.save(draft, SentenceEncoder(settings.encoder)(messages["text"].tolist()))
-        draft.replace(saved)
+    with drafts.locked(saved.with_suffix(".lock"), wait=True):  # two runs may share the work
+        if not saved.exists():
+            draft = saved.with_suffix(".draft.npy")
+            np.save(draft, SentenceEncoder(settings.encoder)(messages["text"].tolist()))
+            draft.replace(saved)
     vectors = np.load(saved, allow_pickle=False)
     y, labels = pd.factorize(messages["label"], sort=True)
     rule = (settings.audit.jaccard, settings.audit.shingle, settings.audit.permutations)
@@ -74,8 +75,17 @@ def folder_of(settings: Settings) -> Path:
 
 
 def run(overrides: list[str], rates: list[float], draws: int, tuned_rates: list[float]) -> str:
-    """Measure every cell that is not there yet, and write the table."""
+    """Measure every cell that is not there yet, and write the table.
+
+    Raises:
+        UserError: a rate that is no share, or a fine-tuned detector without folds.
+    """
+    for rate in [*rates, *tuned_rates]:
+        if not 0.001 <= rate < 1:
+            raise UserError(f"--rates {rate:g}: a share of wrong labels lies in [0.001, 1)")
     settings = parse(compose(overrides))
+    if settings.clean.tuned.folds < 2 and set(rates) & set(tuned_rates):
+        raise UserError("clean.tuned.folds: the fine-tuned detector needs two, or give --tuned")
     folder = folder_of(settings)
     folder.mkdir(parents=True, exist_ok=True)
     material, at = _material(settings, folder), commit()
@@ -101,13 +111,15 @@ def run(overrides: list[str], rates: list[float], draws: int, tuned_rates: list[
     record = tables / "noise_benchmark.json"
     every = _known(record, folder.name) | {_name(one): one for one in found}
     results = [every[name] for name in sorted(every)]
+    target = tables / "noise_benchmark.md"
+    pages = {target: table(results, settings, overrides)}
+    pages |= {tables / "noise_looks.md": looks_table(results, settings, overrides)}
     drafts.write_text(
         record,
         json.dumps({"folder": folder.name, "looks": LOOKS, "cells": results}, indent=1) + "\n",
     )
-    target = tables / "noise_benchmark.md"
-    drafts.write_text(target, table(results, settings, overrides))
-    drafts.write_text(tables / "noise_looks.md", looks_table(results, settings, overrides))
+    for path, page in pages.items():
+        drafts.write_text(path, page)
     return f"{target.relative_to(root())} written from {len(results)} cells"
 
 

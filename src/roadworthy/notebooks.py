@@ -9,7 +9,6 @@ notebook has finished; a failed or killed run leaves the last good reports where
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -141,10 +140,8 @@ def run(stage: str) -> int:
     if stage not in stages():
         raise UserError(f"there is no notebook for '{stage}': choose from {', '.join(stages())}")
     values, source = parameters(stage), stages()[stage]
-    draft = drafts.draft_folder(stage)
-    shutil.rmtree(draft, ignore_errors=True)
+    draft = drafts.clear(stage)
     target = draft / source.name
-    draft.mkdir(parents=True)
     os.environ.update(_environment(draft, list(values)))
     try:
         _execute(source, target, values)

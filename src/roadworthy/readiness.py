@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from roadworthy.config import root
+from roadworthy.config import recorded_tree, root
 from roadworthy.errors import UserError
 from roadworthy.evidence import Evidence, lookup, number, read_evidence
 from roadworthy.settings import Criterion, Readiness
@@ -25,8 +25,11 @@ FROZEN = {
     "reports/metrics/evaluate.json": "test_id_sha256",
 }
 """Evidence file -> where it names the test set that it was measured on."""
-ALLOWED = (*FROZEN, "reports/metrics/cost.json", "reports/timings/reference.json")
-"""What a criterion may cite: the stage depends on each, so none is stale or its own verdict."""
+TIMED = {"reports/timings/reference.json": "data", "reports/metrics/cost.json": "reference.data"}
+"""Evidence that rests on a clock -> where it names the data set whose model was timed. Timings are
+measured on purpose only: they may be those of another data set's model."""
+ALLOWED = (*FROZEN, *TIMED)
+"""What a criterion may cite: the stage depends on each, so none is its own verdict."""
 MARKS = {"pass": "pass   ", "fail": "FAIL   ", "unknown": "UNKNOWN"}
 
 
@@ -49,12 +52,18 @@ class Judgement:
     note: str = ""
 
 
-def judge(criterion: Criterion, evidence: Evidence) -> Judgement:
-    """Judge one criterion; the threshold itself passes."""
+def judge(criterion: Criterion, evidence: Evidence, data: str) -> Judgement:
+    """Judge one criterion; the threshold itself passes, and timings of other ``data`` are none."""
     value: float | None = None
     baseline: float | None = None
     verdict, note = "unknown", ""
     try:
+        if (path := criterion.evidence) in TIMED and (
+            of := lookup(evidence, path, TIMED[path])
+        ) != data:
+            raise LookupError(
+                f"{path} times the model of {of!r}: run `make timings`, then `dvc repro`"
+            )
         value = number(evidence, criterion.evidence, criterion.metric)
         judged = value
         if criterion.baseline is not None:
@@ -101,8 +110,10 @@ def same_test_set(evidence: Evidence) -> Judgement:
     )
 
 
-def judge_all(settings: Readiness, evidence: Evidence) -> list[Judgement]:
+def judge_all(settings: Readiness, evidence: Evidence, data: str) -> list[Judgement]:
     """Judge the test set's identity and every criterion, in the order of conf/readiness.
+
+    ``data`` is the name of the data set that the evidence has to be about.
 
     Raises:
         UserError: no criterion, two of one name, or evidence that the stage does not depend on.
@@ -120,15 +131,17 @@ def judge_all(settings: Readiness, evidence: Evidence) -> list[Judgement]:
                 f"config: readiness.criteria: {criterion.name!r} cites {criterion.evidence!r}: "
                 f"evidence has to be one of {', '.join(ALLOWED)}"
             )
-    return [same_test_set(evidence), *(judge(item, evidence) for item in settings.criteria)]
+    judged = (judge(item, evidence, data) for item in settings.criteria)
+    return [same_test_set(evidence), *judged]
 
 
-def record(settings: Readiness, judged: list[Judgement]) -> dict[str, Any]:
+def record(settings: Readiness, judged: list[Judgement], data: str) -> dict[str, Any]:
     """readiness.json: go only if every criterion passes."""
     reasons = [item.name for item in judged if item.verdict != "pass"]
     return {
         "verdict": "no-go" if reasons or not judged else "go",
         "reasons": reasons,
+        "data": data,
         "outcome": asdict(settings.outcome),
         "criteria": [asdict(item) for item in judged],
     }
@@ -146,21 +159,45 @@ def verdict() -> tuple[str, int]:
     """Read the last judgement: a list for people, and the exit code (0 go, 1 no-go).
 
     Raises:
-        UserError: nothing was judged yet, or the record cannot be read.
+        UserError: nothing was judged yet, the record cannot be read, or it is about another data
+            set or other criteria than those of params.yaml.
 
     """
     if not (root() / RECORD).exists():
         raise UserError(f"{RECORD} is missing: run `dvc repro readiness` first (it judges)")
     result = read_evidence([RECORD])[RECORD]
     try:
+        _same_question(result)
         lines = [_spoken(item) for item in result["criteria"]]
         passed = [item["verdict"] == "pass" for item in result["criteria"]]
         go = result["verdict"] == "go" and bool(passed) and all(passed)
         reasons = ", ".join(result["reasons"]) or "the record contradicts itself"
     except (KeyError, TypeError) as error:
         raise UserError(f"{RECORD} cannot be read: run `dvc repro readiness`") from error
-    head = "GO: every criterion passes" if go else f"NO-GO: {reasons}"
+    head = f"{result['data']}: " + ("GO: every criterion passes" if go else f"NO-GO: {reasons}")
     return "\n".join([head, *lines]), 0 if go else 1
+
+
+def _same_question(result: dict[str, Any]) -> None:
+    """Refuse a record that answers for another data set or by other criteria than the last run's.
+
+    Raises:
+        UserError: says which.
+
+    """
+    keys = ("name", "evidence", "metric", "direction", "threshold")
+    of, tree = result["data"], recorded_tree()
+    if (name := tree["data"]["name"]) != of:
+        raise UserError(
+            f"{RECORD} judges {of!r}, params.yaml is about {name!r}, which has not been judged: "
+            f"run it to the end (`dvc repro`, or the same `dvc exp run -S ...`)"
+        )
+    asked, judged = (
+        [{key: item[key] for key in keys} for item in items if item["name"] != "same_test_set"]
+        for items in (tree["readiness"]["criteria"], result["criteria"])
+    )
+    if asked != judged:
+        raise UserError(f"{RECORD} judges by other criteria than params.yaml: run `dvc repro`")
 
 
 def _spoken(item: dict[str, Any]) -> str:

@@ -6,10 +6,8 @@ import json
 import re
 from typing import Any
 
-import yaml
-
 from roadworthy import benchmark_table, drafts, store
-from roadworthy.config import root
+from roadworthy.config import recorded_tree, root
 from roadworthy.errors import UserError
 from roadworthy.markdown import ABSENT, find, interval, rows, text
 from roadworthy.plots.evaluate import NAMES
@@ -123,9 +121,7 @@ def _benchmarks() -> str:
 
 def _data() -> dict[str, Any]:
     """Read the data section of params.yaml: the run's own, experiments included."""
-    path = root() / "params.yaml"
-    tree = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
-    return dict(find(tree, "data") or {})
+    return dict(find(recorded_tree(), "data") or {})
 
 
 def refresh(check: bool) -> tuple[str, int]:

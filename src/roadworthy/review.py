@@ -42,31 +42,42 @@ def labels(messages: pd.DataFrame) -> list[str]:
     return sorted(set(messages.loc[messages["in_scope"], "label"]))
 
 
+def _as_filed(data: Data) -> Data:
+    """The data set, with the file of decisions that is there."""
+    return replace(data, decisions=file_name(data) if _path(data).exists() else None)
+
+
 def decided(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
-    """The decisions so far, latest last: ``id, label``.
+    """The decisions so far about these messages, latest last: ``id, label``.
 
     Raises:
         UserError: what the audit would refuse.
     """
-    name = file_name(data) if _path(data).exists() else None
-    return companions.decisions(replace(data, decisions=name), messages)
+    return companions.decisions(_as_filed(data), messages)
+
+
+def _others(data: Data, messages: pd.DataFrame, id: str) -> pd.DataFrame:
+    """All decisions on file but that about one message, those about messages not drawn too."""
+    decided(data, messages)  # a file that the audit would refuse is not written over
+    return companions.written(_as_filed(data)).query("id != @id")
 
 
 def queue(data: Data) -> pd.DataFrame:
-    """The rows that wait, in the queue's order: ``id, text, label, suggested, confidence``.
+    """The rows that wait, in the queue's order: ``id, text, label, suggested, confidence, part``.
 
     All but the order, the suggestion and the confidence comes from the messages: the queue's file
     is for spreadsheets, so its cells may be defused.
     """
     messages = store.read_messages()
-    rows = store.read_csv("clean", "review_queue")[["id", "suggested", "confidence"]]
+    rows = store.read_csv("clean", "review_queue")[["id", "suggested", "confidence", "part"]]
     names = {store.defused(label): label for label in labels(messages)}
     rows["suggested"] = rows["suggested"].map(lambda name: names.get(name, name))
     rows["confidence"] = rows["confidence"].astype(float)
     filed = messages[["id", "text", "label"]].assign(key=messages["id"].map(store.defused))
     rows = rows.rename(columns={"id": "key"}).merge(filed, on="key")
     waiting = rows[~rows["id"].isin(decided(data, messages)["id"])]
-    return waiting[["id", "text", "label", "suggested", "confidence"]].reset_index(drop=True)
+    columns = ["id", "text", "label", "suggested", "confidence", "part"]
+    return waiting[columns].reset_index(drop=True)
 
 
 def decide(data: Data, id: str, label: str) -> None:
@@ -77,25 +88,25 @@ def decide(data: Data, id: str, label: str) -> None:
     if label not in labels(messages):
         raise UserError(f"{label!r} is no label in scope: choose one of the data set's own")
     with drafts.locked(root() / LOCK, wait=True):
-        others = decided(data, messages).query("id != @id")
-        _write(data, pd.concat([others, pd.DataFrame({"id": [id], "label": [label]})]))
+        one = pd.DataFrame({"id": [id], "label": [label]})
+        _write(data, pd.concat([_others(data, messages, id), one]))
 
 
 def undo(data: Data, id: str) -> None:
     """Take back the decision about one message: it waits again."""
     messages = store.read_messages()
     with drafts.locked(root() / LOCK, wait=True):
-        _write(data, decided(data, messages).query("id != @id"))
+        _write(data, _others(data, messages, id))
 
 
 def _write(data: Data, rows: pd.DataFrame) -> None:
-    """Replace the file of decisions by renaming; without rows, which the audit refuses, none."""
+    """Replace the file of decisions by renaming; without rows only one that conf/ names is kept."""
     path, name = _path(data), file_name(data)
     draft = path.with_name(path.name + ".draft")
     try:
         if path.exists() and (more := [*pd.read_csv(path, nrows=0).columns.drop(["id", "label"])]):
             raise UserError(f"{name} has the column {more[0]!r}, which a decision here would lose")
-        if rows.empty:
+        if rows.empty and not data.decisions:
             path.unlink(missing_ok=True)
             return
         path.parent.mkdir(parents=True, exist_ok=True)

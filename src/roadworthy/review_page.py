@@ -41,11 +41,13 @@ class Handlers:
         except UserError as error:
             return str(error), "", "", "", "", "", None, session
         if rows.empty:
-            said = f"Nothing waits, {done} decided. Run `dvc repro`: it trains on what was decided."
+            said = f"Nothing waits, {done} decided. {honoured(self.data)}."
             return said, "", "", "", "", "", None, session
         turn = rows["id"].map({id: place for place, id in enumerate(session.skipped)}).fillna(-1)
         row = rows.iloc[int(turn.argmin())]
-        said = f"{problem}\n{len(rows)} wait, {done} decided.".strip()
+        doubted = int((rows["part"] == "doubted").sum())
+        wait = f"{doubted} doubted labels wait, then a sample of {len(rows) - doubted}"
+        said = f"{problem}\n{wait}; {done} decided.".strip()
         sure = f"{row['confidence']:.2f}"
         shown = (row["id"], row["text"], row["label"], row["suggested"], sure)
         return said, *shown, None, session
@@ -78,11 +80,23 @@ class Handlers:
         return self.show(Session(skipped, tuple(id for id in before if id != last)))
 
 
+def honoured(data: Data) -> str:
+    """What makes the pipeline learn from the decisions."""
+    line = f", once conf/data/{data.name}.yaml has the line `decisions: {review.file_name(data)}`"
+    return (
+        f"`dvc repro`, or `dvc exp run -S data={data.name}` if that is how this was run, learns "
+        f"from what was decided{'' if data.decisions else line}"
+    )
+
+
 def where(data: Data) -> str:
-    """Where decisions go and what makes the pipeline honour them, as Markdown."""
-    name, path = html.escape(data.name), html.escape(review.file_name(data))
-    line = f" once `conf/data/{name}.yaml` has the line `decisions: {path}`"
-    return f"Decisions go to `{path}`; `dvc repro` honours them{'' if data.decisions else line}."
+    """What to decide, where decisions go and what makes the pipeline honour them, as Markdown."""
+    path, said = html.escape(review.file_name(data)), html.escape(honoured(data), quote=False)
+    return (
+        "First come the messages whose label is most likely wrong, behind them a **sample** of the "
+        "others. Decide the sample, too: what is found there tells the next run how many labels "
+        f"are wrong.\n\nDecisions go to `{path}`; {said}."
+    )
 
 
 def add(page: Any, data: Data, labels: list[str]) -> None:  # noqa: ANN401 - gradio's Blocks

@@ -81,8 +81,14 @@ def _lists(settings: Settings) -> None:
     ):
         if not items and key != "data.slices":
             raise UserError(f"config: {key} is empty: name at least one")
+        if not all(isinstance(item, str | int | float) for item in items):
+            raise UserError(f"config: {key} = {list(items)}: a list of plain values is needed")
         if len(set(items)) < len(items):
             raise UserError(f"config: {key} = {list(items)} names something twice")
+    if settings.clean.tuned.folds == 1:
+        raise UserError(
+            "config: clean.tuned.folds = 1: two or more folds, or 0 for no such detector"
+        )
     if min(settings.cost.factors) <= 0:
         raise UserError(f"config: cost.factors = {settings.cost.factors}: each must be above 0")
 

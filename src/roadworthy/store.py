@@ -1,4 +1,4 @@
-"""Where things lie under artifacts/ and reports/: the only module that knows.
+"""Where a stage finds what earlier ones made and writes what it makes: artifacts/ and reports/.
 
 Reads always come from the pipeline's own artifacts and reports. Writes go to a drafts folder: under
 the runner to the stage's draft, which it moves into place once the notebook has finished; by hand

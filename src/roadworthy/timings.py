@@ -24,6 +24,7 @@ from tqdm import tqdm
 from roadworthy import embeddings, store
 from roadworthy.baseline import ARCHITECTURES, build
 from roadworthy.config import recorded, root
+from roadworthy.models import pooled
 from roadworthy.models.architecture import Architecture, Labelled, labelled
 from roadworthy.models.encoder import device
 from roadworthy.settings import Settings
@@ -152,12 +153,17 @@ def training_rate(settings: Settings, rows: Labelled) -> float:
 def _lora(settings: Settings, texts: list[str], rows: Labelled) -> dict[str, Any]:
     from roadworthy.models.lora import LoraClassifier
 
-    folder = store.folder("finetune", "merged")
-    load = seconds(lambda: LoraClassifier(folder, settings.encoder))
-    model = LoraClassifier(folder, settings.encoder)
+    merged, tfidf = (store.folder("finetune", name) for name in ("merged", "tfidf"))
+
+    def load() -> pooled.Pooled:
+        return pooled.load(LoraClassifier(merged, settings.encoder), tfidf)
+
+    load_seconds, model = seconds(load), load()
+    fit_seconds = seconds(lambda: pooled.fitted(rows, settings.seed))
     # Repeats count: what fine-tuning costs goes with the examples seen, not with the distinct rows.
     seen = store.read_metrics("finetune")["examples_seen"]
-    return _row(model, texts, load, seen / training_rate(settings, rows), seen)
+    fit_seconds += seen / training_rate(settings, rows)
+    return _row(model, texts, load_seconds, fit_seconds, seen)
 
 
 def measure() -> str:

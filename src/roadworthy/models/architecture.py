@@ -19,6 +19,8 @@ from roadworthy.settings import Baseline
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts to unit-length sentence vectors, shape (n, d)."""
+LEAST = 1e-9
+"""Below this a probability counts as this in an opinion pool."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,11 @@ def softmax(scores: NDArray[np.floating]) -> NDArray[np.float64]:
     return normalised
 
 
+def opinion(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Log-probabilities (n, classes), none so low that it would forbid a class in a pool."""
+    return np.asarray(np.log(np.maximum(probabilities, LEAST)), dtype=np.float64)
+
+
 def save_arrays(path: Path, **arrays: NDArray[np.generic]) -> None:
     """Plain arrays into a safetensors file."""
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
@@ -127,7 +134,8 @@ def labelled(rows: pd.DataFrame, labels: Sequence[str]) -> Labelled:
     If they were cleaned (``action, weight``), dropped rows are left out.
     """
     kept = rows[rows["action"] != "drop"] if "action" in rows else rows
-    weights = kept["weight"].to_numpy(np.float64) if "weight" in kept else np.ones(len(kept))
+    cleaned = {"action", "weight"} <= set(rows)
+    weights = kept["weight"].to_numpy(np.float64) if cleaned else np.ones(len(kept))
     y = numbers(kept["label"], labels)
     return Labelled(kept["text"].tolist(), y, len(labels), weights, labels)
 

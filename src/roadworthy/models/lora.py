@@ -54,7 +54,10 @@ def fresh_network(
     )
     with warnings.catch_warnings():  # peft asks transformers by a name that is going away
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        adapted = get_peft_model(transformer, config)
+        try:
+            adapted = get_peft_model(transformer, config)
+        except ValueError as error:
+            raise UserError(f"config: finetune.lora.target_modules = {targets}: {error}") from error
     adapted.peft_config[
         "default"
     ].base_model_name_or_path = encoder.package  # not a path of this machine

@@ -11,13 +11,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from roadworthy.models.architecture import Architecture, Embed, Labelled, softmax
+from roadworthy.models.architecture import (
+    Architecture,
+    Embed,
+    Labelled,
+    opinion,
+    softmax,
+)
 from roadworthy.models.static import Static
 from roadworthy.models.tfidf import Tfidf
 from roadworthy.settings import Baseline
-
-LEAST = 1e-9
-"""Below this a probability counts as this, so that no member can forbid a class."""
 
 
 class Pool(Architecture):
@@ -32,8 +35,8 @@ class Pool(Architecture):
             member.fit(train)
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        found = [np.maximum(member.predict_proba(texts), LEAST) for member in self.members]
-        return softmax(np.mean(np.log(found), axis=0))
+        found = [opinion(member.predict_proba(texts)) for member in self.members]
+        return softmax(np.mean(found, axis=0))
 
     def save(self, folder: Path) -> None:
         for member in self.members:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from roadworthy.plots.evaluate import NAMES
 from roadworthy.plots.style import BLUE, GREEN, GREY, ORANGE, RED, canvas
 
-COLOURS = {"lora": BLUE, "probe": ORANGE, "tfidf": GREEN}
+COLOURS = {"network": BLUE, "probe": ORANGE, "tfidf": GREEN}
 
 
 def few_labels(data: dict[str, Any]) -> Figure:

@@ -22,8 +22,9 @@ NAMES = {
     "neighbours": "Nearest neighbours, frozen encoder",
     "probe": "Logistic regression, frozen encoder",
     "endpoint": "Large model, by endpoint",
-    "lora": "LoRA fine-tuned encoder",
-    "ensemble": "LoRA, the networks of all seeds together",
+    "lora": "LoRA fine-tuned encoder and TF-IDF",
+    "network": "LoRA fine-tuned encoder alone",
+    "ensemble": "all seeds together",
 }
 SHADES = ("#c4c4c4", "#a6a6a6", "#cc79a7", "#009e73", "#882255", "#999933", "#56b4e9", "#e69f00")
 
@@ -100,7 +101,7 @@ def _headline(result: dict[str, Any]) -> str:
     if not test:
         return ""
     gain, low, high = (100 * test["difference"][key] for key in ("value", "low", "high"))
-    return f"LoRA against the best baseline: {gain:+.1f} points ({low:+.1f} to {high:+.1f})"
+    return f"Fine-tuned against the best baseline: {gain:+.1f} points ({low:+.1f} to {high:+.1f})"
 
 
 def _caption(result: dict[str, Any]) -> str:

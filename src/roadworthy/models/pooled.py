@@ -1,0 +1,143 @@
+"""The model that is served: the fine-tuned network and TF-IDF in one answer.
+
+The network reads what a message means, TF-IDF the very words: they err on different messages, and
+the fewer training rows there are, the more TF-IDF adds. How much it counts is fitted on validation
+rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from roadworthy.data import sha256
+from roadworthy.errors import UserError
+from roadworthy.models.architecture import Labelled, opinion, softmax
+from roadworthy.models.tfidf import Tfidf
+from roadworthy.settings import Baseline
+
+Floats = NDArray[np.floating]
+ABOUT, PIPELINE = "tfidf.json", "pipeline.skops"
+BOUNDS = ((0.01, 100.0), (0.0, 100.0))
+"""Of what network and TF-IDF count in the likelihood; only their ratio is kept."""
+
+
+class Engine(Protocol):
+    """The fine-tuned network, however it is run."""
+
+    labels: list[str]
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Logits of shape (n, classes)."""
+
+
+def fit_weight(network: Floats, tfidf: Floats, truth: NDArray[np.int64]) -> float:
+    """What TF-IDF's log-probabilities count beside the network's, at the highest likelihood.
+
+    The logarithmic opinion pool with fitted weights (Genest and Zidek 1986): the negative
+    log-likelihood of softmax(a network + b tfidf) is convex in both, their ratio b / a is kept. The
+    scale that is left over is the temperature, which ``calibration`` fits.
+
+    Args:
+        network: logits or log-probabilities of validation rows, shape (n, classes).
+        tfidf: log-probabilities of the same rows.
+        truth: class numbers.
+
+    Returns:
+        At least 0; 0 without rows.
+
+    """
+    rows = np.arange(len(truth))
+    if not len(rows):
+        return 0.0
+
+    def loss(counts: NDArray[np.float64]) -> float:
+        scores = log_softmax(counts[0] * network + counts[1] * tfidf, axis=1)
+        return float(-scores[rows, truth].mean())
+
+    own, beside = minimize(loss, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=BOUNDS).x
+    return round(float(beside / own), 6)
+
+
+class Pooled:
+    """The network's logits, and TF-IDF's log-probabilities times their weight."""
+
+    def __init__(self, engine: Engine, tfidf: Tfidf, weight: float) -> None:
+        self.engine, self.tfidf, self.weight = engine, tfidf, weight
+        self.labels = engine.labels
+
+    def pooled(self, texts: Sequence[str], logits: Floats) -> NDArray[np.float64]:
+        """Logits of the pool (n, classes), from the network's own."""
+        if not self.weight:
+            return np.asarray(logits, dtype=np.float64)
+        return logits + self.weight * opinion(self.tfidf.predict_proba(texts))
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Logits of the pool, shape (n, classes)."""
+        return self.pooled(texts, self.engine.logits(texts))
+
+    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Class probabilities (n, classes), not yet calibrated."""
+        return softmax(self.logits(texts))
+
+
+def fitted(train: Labelled, seed: int) -> Tfidf:
+    """TF-IDF as the baseline of that name is by default, fitted on the network's training rows."""
+    member = Tfidf(Baseline(architectures=["tfidf"]), _no_vectors, seed)
+    member.fit(train)
+    return member
+
+
+def _no_vectors(texts: Sequence[str]) -> NDArray[np.float32]:
+    raise NotImplementedError("TF-IDF asks for no sentence vectors")
+
+
+def build(engine: Engine, train: Labelled, held: Labelled, seed: int, folder: Path) -> Pooled:
+    """Fit TF-IDF on training rows and its weight on held-out ones, save both, read them back.
+
+    Args:
+        engine: the fine-tuned network.
+        train: the rows that it learnt from.
+        held: validation rows.
+        seed: of TF-IDF's linear model.
+        folder: exists; gets TF-IDF, its weight and its hash.
+
+    """
+    tfidf = fitted(train, seed)
+    said = opinion(tfidf.predict_proba(held.texts))
+    weight = fit_weight(engine.logits(held.texts), said, held.y)
+    tfidf.save(folder)
+    content = {"weight": weight, "sha256": sha256(folder / PIPELINE)}
+    (folder / ABOUT).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return load(engine, folder)
+
+
+def load(engine: Engine, folder: Path) -> Pooled:
+    """The pool of a network and what ``build`` saved.
+
+    Raises:
+        UserError: a file is missing or not what was saved.
+
+    """
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        damaged = sha256(folder / PIPELINE) != about["sha256"]
+        weight = float(about["weight"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder} holds no complete model ({error}): run `dvc repro finetune`"
+        ) from error
+    if damaged:
+        raise UserError(
+            f"{folder / PIPELINE} was changed or damaged since it was saved: `dvc checkout`"
+        )
+    member = Tfidf(Baseline(architectures=["tfidf"]), _no_vectors, 0)
+    member.load(folder)
+    return Pooled(engine, member, weight)
