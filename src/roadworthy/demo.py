@@ -55,13 +55,13 @@ def router(
         limit = (
             "no confidence keeps the accepted error rate"
             if threshold is None
-            else f"{threshold:.4g} is needed"
+            else f"{threshold:.4f} is needed"
         )
-        name, confidence = markdown.text(best), probabilities[order[0]]
+        name, confidence = markdown.text(best), f"{probabilities[order[0]]:.4f}"
         if unlike is not None and unlike(text):
             said = "shown to a person first, it looks like none of the known intents"
-            return scores, f"**{name}**: {said} (confidence {confidence:.2f})."
-        return scores, f"**{name}**: {action} (confidence {confidence:.2f}, {limit})."
+            return scores, f"**{name}**: {said} (confidence {confidence})."
+        return scores, f"**{name}**: {action} (confidence {confidence}, {limit})."
 
     return route
 

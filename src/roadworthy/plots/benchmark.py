@@ -18,8 +18,10 @@ COLOURS = {"network": BLUE, "probe": ORANGE, "tfidf": GREEN}
 def few_labels(data: dict[str, Any]) -> Figure:
     """Test accuracy by labels a class, one panel a data set, with intervals over the seeds.
 
-    ``data`` is that of results.json; the last point is all training rows.
+    ``data`` is that of results.json; the last point is all training rows. Data sets that were not
+    learnt from few labels are left out, if there are others.
     """
+    data = {name: result for name, result in data.items() if result["few"]} or data
     figure, axes = canvas(width=4.6 * len(data), height=3.6, columns=len(data))
     for axis, (name, result) in zip(axes, data.items(), strict=True):
         every = result["train_rows"] / result["classes"]
