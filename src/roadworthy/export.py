@@ -236,7 +236,8 @@ def _report(
     flips = flips.assign(torch=names[before], int8=names[after])[before != after]
     target = root() / "reports" / "export"
     target.mkdir(parents=True, exist_ok=True)
-    flips.map(store.defused).to_csv(target / "flips.csv", index=False, lineterminator="\n")
+    listed = flips.map(store.defused).to_csv(index=False, lineterminator="\n")
+    drafts.write_text(target / "flips.csv", listed)
     _write(target / "export.json", {"data": data, "machine": about, "engines": found})
     text = (
         f"# The exported model: {data}\n\nMade by `python -m roadworthy export` on {about['cpu']}, "
@@ -245,5 +246,5 @@ def _report(
         f"rows. `flips.csv` has every test message that int8 decides otherwise.\n\n"
         f"{table(list(frame.columns), frame.to_numpy().tolist())}"
     )
-    (target / "table.md").write_text(text, encoding="utf-8")
+    drafts.write_text(target / "table.md", text)
     return "export: artifacts/export/model and reports/export/ written"
