@@ -111,6 +111,16 @@ def test_data_card_shows_the_record():
     assert "**Brought by the data**: no" in card
 
 
+def test_data_card_says_in_what_messages_drift():
+    compared = {
+        "train, test": {"labels": {"drift": False}, "length": {"drift": False}},
+        "before, since": {"labels": {"drift": True}, "length": {"drift": False}},
+    }
+    card = cards.data_card({}, {"drift": {"comparisons": compared}}, {})
+    assert "| train, test | nothing |" in card
+    assert "| before, since | labels |" in card
+
+
 def test_cards_without_any_record_say_not_measured():
     card = cards.data_card({}, {}, {})
     assert card.count("not measured") >= 10

@@ -182,14 +182,17 @@ def test_the_record_measures_age_against_the_promises(project: Path):
         ({"quality": [{"type": "sql", "query": "SELECT 1"}]}, "'sql'"),
         (
             {"logicalType": "integer", "logicalTypeOptions": {"minimum": 5.5}},
-            r"minimum of integer '5\.5' is not checked",
+            r"minimum = '5\.5' cannot be checked in a column of type integer",
         ),
         (
             {"logicalType": "date", "logicalTypeOptions": {"maximum": "01.06.2026"}},
-            "maximum of date",
+            "maximum = .* in a column of type date",
         ),
-        ({"logicalTypeOptions": {"minimum": 5}}, "minimum of string '5'"),
-        ({"logicalTypeOptions": {"pattern": "("}}, r"pattern of string '\('"),
+        (
+            {"logicalTypeOptions": {"minimum": 5}},
+            "minimum = '5' cannot be checked in a column of type string",
+        ),
+        ({"logicalTypeOptions": {"pattern": "("}}, r"pattern = '\('"),
     ],
 )
 def test_a_rule_that_is_not_checked_is_refused(

@@ -3,10 +3,12 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from roadworthy.errors import UserError
+from roadworthy.finetune import predict
 from roadworthy.models.architecture import Labelled
 from roadworthy.models.encoder import SentenceEncoder, model_folder
 from roadworthy.models.lora import (
@@ -186,3 +188,41 @@ def test_logits_are_bounded_by_the_scale():
     network = IntentNetwork(Echo(), torch.randn(3, 8), 20.0)
     ids = torch.ones(5, 4, dtype=torch.long)
     assert network(ids, ids).abs().max() <= 20.0001
+
+
+class Compass:
+    """A network whose vectors point the way that the first letter says."""
+
+    labels = ("a", "b")
+
+    def vectors(self, texts):
+        return np.array([[1.0, 0.0] if text.startswith("a") else [0.0, 1.0] for text in texts])
+
+    def head(self, vectors):
+        return np.float32(3 * vectors)
+
+
+class Contrary:
+    """A pool that turns its network's answers round."""
+
+    def pooled(self, texts, logits):
+        return -2 * logits
+
+
+def test_the_pool_answers_and_the_network_says_how_familiar_a_row_is():
+    rows = pd.DataFrame(
+        {
+            "id": ["1", "2", "3", "4"],
+            "text": ["apple", "axe", "bed", "moon"],
+            "label": ["a", "a", "b", "oos"],
+            "split": ["train", "validation", "test", "train"],
+            "in_scope": [True, True, True, False],
+        }
+    )
+    found = predict(Contrary(), Compass(), ["apple"], rows)
+    assert found.served["id"].tolist() == found.network["id"].tolist() == ["2", "3"]
+    assert found.network["pred"].tolist() == ["a", "b"]
+    assert found.served["pred"].tolist() == ["b", "a"]
+    assert found.known.tolist() == [[1.0, 0.0]]
+    nearness = found.familiarity.set_index("id")["nearness"]
+    assert nearness["2"] > nearness["3"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -65,6 +66,18 @@ def test_the_index_links_each_notebook_by_its_title(executed: Path):
     html.write()
     index = (executed / "reports" / "html" / "index.html").read_text(encoding="utf-8")
     assert '<a href="01_audit.html">Trust &amp; &lt;b&gt;care&lt;/b&gt;</a>' in index
+
+
+def test_the_index_begins_with_the_verdict(executed: Path):
+    html.write()
+    index = executed / "reports" / "html" / "index.html"
+    assert "No data: not judged yet" in index.read_text(encoding="utf-8")
+    (executed / "reports" / "metrics").mkdir()
+    record = {"data": "<toy>", "verdict": "no-go", "reasons": ["macro_f1", "risk"]}
+    (executed / "reports" / "metrics" / "readiness.json").write_text(json.dumps(record))
+    html.write()
+    said = "&lt;toy&gt;: no-go because of macro f1, risk"
+    assert said in index.read_text(encoding="utf-8")
 
 
 def test_stale_pages_vanish(executed: Path):

@@ -124,3 +124,20 @@ def test_an_experiments_checkout_runs_its_own_source(copy: Path):
 
 def test_without_source_of_its_own_the_installed_one_runs(copy: Path):
     assert call(copy, "code").stdout == "code: 0 notebooks frozen\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["noise_benchmark", "--draws", "0"],
+        ["benchmark", "--seeds", "-1"],
+        ["benchmark", "--shots", "two"],
+        ["scaling", "--rows", "0"],
+        ["rivals", "--threads", "1.5"],
+    ],
+)
+def test_a_number_that_cannot_be_is_refused_with_code_2(words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        entry.parser().parse_args(words)
+    assert caught.value.code == 2
+    assert "is no whole number from" in capsys.readouterr().err

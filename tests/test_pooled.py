@@ -23,7 +23,7 @@ class Network:
     labels = ("parcel", "refund")
 
     def logits(self, texts):
-        return np.tile(np.float32([2.0, 0.0]), (len(texts), 1))
+        return np.tile(np.float32([0.3, 0.0]), (len(texts), 1))
 
 
 def opinions(rows: int, own: float, other: float, seed: int = 0):
@@ -64,6 +64,16 @@ def test_what_says_nothing_or_the_contrary_counts_nothing():
     assert pooled.fit_weight(none, none, np.empty(0, dtype=np.int64)) == 0
 
 
+def test_few_rows_move_the_weight_less():
+    network, tfidf = np.log([[0.4, 0.6]] * 2), np.log([[0.9, 0.1]] * 2)
+    truth = np.zeros(2, dtype=np.int64)
+    few = pooled.fit_weight(network, tfidf, truth)
+    many = pooled.fit_weight(
+        np.tile(network, (500, 1)), np.tile(tfidf, (500, 1)), np.tile(truth, 500)
+    )
+    assert 0 < few < 2 < many <= 100
+
+
 def test_shifted_logits_are_the_same_opinion():
     truth, network, tfidf = opinions(500, 1.5, 1.0)
     shift = np.random.default_rng(1).normal(size=(500, 1)) * 5
@@ -74,7 +84,7 @@ def test_shifted_logits_are_the_same_opinion():
 
 def test_it_is_built_saved_and_read_back_as_the_same_model(tmp_path):
     built = pooled.build(Network(), ROWS, ROWS, 0, tmp_path)
-    assert built.weight > 1  # the network always says the same
+    assert built.weight > 0.3  # the network always says the same
     assert (built.predict_proba(TEXTS).argmax(axis=1) == ROWS.y).all()
     by_hand = Network().logits(TEXTS) + built.weight * np.log(built.tfidf.predict_proba(TEXTS))
     np.testing.assert_allclose(built.logits(TEXTS), by_hand)
@@ -89,7 +99,7 @@ def test_without_weight_the_network_answers_alone():
             raise AssertionError("nobody asked")
 
     alone = pooled.Pooled(Network(), Never(), 0.0)
-    np.testing.assert_array_equal(alone.logits(["any"]), [[2.0, 0.0]])
+    np.testing.assert_allclose(alone.logits(["any"]), [[0.3, 0.0]], rtol=1e-6)
 
 
 def test_a_damaged_or_missing_file_is_refused(tmp_path):

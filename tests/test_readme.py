@@ -48,7 +48,7 @@ def records(project: Path) -> Path:
             "models": models,
         },
         "cost": cost,
-        "readiness": {"verdict": "no-go", "reasons": ["coverage", "label_noise"]},
+        "readiness": {"verdict": "no-go", "data": "toy", "reasons": ["coverage", "label_noise"]},
     }
     for name, tree in content.items():
         (metrics / f"{name}.json").write_text(json.dumps(tree))
@@ -92,6 +92,14 @@ def test_what_would_round_to_nothing_is_not_shown_as_nothing():
     assert readme._fixed(0.0, 1) == "0.0"
     assert readme._fixed(1234.5, 2) == "1,234.50"
     assert readme._fixed(None, 2) == "not measured"
+
+
+def test_the_verdict_on_another_data_set_is_not_repeated(records):
+    (records / "params.yaml").write_text("data: {name: mine, title: My messages}\n")
+    readme.refresh(check=False)
+    page = (records / "README.md").read_text(encoding="utf-8")
+    assert "**not judged yet**. Data: My messages" in page
+    assert "no-go" not in page
 
 
 def test_the_line_below_says_verdict_data_command_and_machine(records):

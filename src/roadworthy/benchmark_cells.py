@@ -199,7 +199,7 @@ def finished(source: Material) -> dict[tuple[int, int], Path]:
 
 
 def served(cell: Path) -> pd.DataFrame:
-    """Predictions of a cell's network and TF-IDF, pooled as ``pooled`` does it.
+    """Predictions of a cell's network and of its baseline TF-IDF, pooled as ``pooled`` does it.
 
     With few labels there are no validation rows to fit the weight on: the network answers alone.
     """

@@ -92,6 +92,7 @@ MONEY = {
     "Per 1,000 messages": "lora.per_1000",
     "Latency p95 (ms)": "lora.latency_ms_p95",
     "Measured on": "all.machine.cpu",
+    "With the model and messages of": "all.reference.data",
 }
 USE = [
     "- Meant for: suggesting the intent of a message, with people taking what it is unsure of "

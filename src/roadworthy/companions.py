@@ -65,10 +65,14 @@ def votes(data: Data) -> pd.DataFrame | None:
 
 def written(data: Data) -> pd.DataFrame:
     """Read the file of decisions as it stands: ``id, label``; no row where there is none yet."""
-    columns = ["id", "label"]
-    begun = data.decisions and decode(locate(File(path=data.decisions), data), data.decisions)
-    frame = _beside(data, data.decisions, columns) if begun and begun.strip().count("\n") else None
-    return pd.DataFrame(columns=columns, dtype="str") if frame is None else frame
+    none = pd.DataFrame(columns=["id", "label"], dtype="str")
+    if data.decisions is None:
+        return none
+    text = decode(locate(File(path=data.decisions), data), data.decisions)
+    if text.strip().replace('"', "") == "id,label":
+        return none
+    frame = _beside(data, data.decisions, ["id", "label"])
+    return none if frame is None else frame
 
 
 def decisions(data: Data, messages: pd.DataFrame) -> pd.DataFrame:

@@ -72,7 +72,11 @@ def _refuse_unchecked(path: Path, table: SchemaObject, column: SchemaProperty) -
     rules += [
         ("logicalTypeOptions", key) for key in column.logicalTypeOptions or {} if key not in OPTIONS
     ]
-    rules += [(f"{key} of {column.logicalType}", value) for key, value in _unusable(column)]
+    for key, bound in _unusable(column):
+        raise UserError(
+            f"{path.name}: {table.name}.{column.name}: {key} = {bound!r} cannot be checked in a "
+            f"column of type {column.logicalType or 'string'}: correct it or take it out"
+        )
     for rule in column.quality or []:
         known = rule.metric == "invalidValues" and "validValues" in (rule.arguments or {})
         if rule.type != "text" and not (known and rule.mustBe == 0):

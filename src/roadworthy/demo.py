@@ -119,17 +119,22 @@ def fitted() -> dict[str, Any]:
 
 def introduction(data: str, intents: int) -> str:
     """What the page shows, what the verdict is, and how much is routed, as Markdown."""
-    judged, reasons = store.read_metrics("readiness"), ""
-    selective = store.read_metrics("evaluate")["models"]["lora"]["selective"]
-    if judged["reasons"]:
-        reasons = " because of " + markdown.text(", ".join(judged["reasons"]))
+    judged, scored = store.read_metrics("readiness"), store.read_metrics("evaluate")
+    selective = scored["models"]["lora"]["selective"]
+    found = scored["guard"] or selective
+    wrong = "" if found["risk"] is None else f", {found['risk']:.1%} of them wrongly"
+    verdict = "**not judged yet**"
+    if judged["data"] == data:
+        reasons = ", ".join(judged["reasons"])
+        verdict = f"**{judged['verdict']}**"
+        verdict += f" because of {markdown.text(reasons)}" if reasons else ""
     return (
         "# Where would this message go?\n"
         f"The fine-tuned model, trained on **{markdown.text(data)}** ({intents} intents). "
-        f"Readiness verdict: **{judged['verdict']}**{reasons}. Only a message whose confidence is "
-        f"high enough for at most {selective['target_risk']:.0%} errors is routed without a "
-        f"person: {selective['coverage']:.0%} of the test messages. What you type stays on this "
-        f"machine."
+        f"Readiness verdict: {verdict}. A message is routed without a person if the model is as "
+        f"sure as kept errors to {selective['target_risk']:.1%} on validation rows. Of the test "
+        f"messages that have an intent these are {found['coverage']:.1%}{wrong}. What you type "
+        f"stays on this machine."
     )
 
 

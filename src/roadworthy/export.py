@@ -201,7 +201,8 @@ def run() -> str:
     sizes = {"torch": merged / "model.safetensors"}
     sizes |= {name: draft / file for name, file in PRECISIONS.items()}
     for name, path in sizes.items():
-        found[name] |= {"bytes": path.stat().st_size, "latency_ms": latency(name)}
+        size = path.stat().st_size + (draft / pooled.PIPELINE).stat().st_size
+        found[name] |= {"bytes": size, "latency_ms": latency(name)}
     shutil.rmtree(folder, ignore_errors=True)
     draft.replace(folder)
     return _report(settings.data.name, found, parts["test"], logits, classifier.labels)
@@ -230,14 +231,13 @@ def _report(
         }
         for name, one in found.items()
     )
-    names, said = np.asarray(labels, dtype=object), {n: v["test"] for n, v in logits.items()}
-    before, after = (said[name].argmax(axis=1) for name in ("torch", "int8"))
-    flips = pd.DataFrame({"id": test["id"], "label": test["label"]})
-    flips = flips.assign(torch=names[before], int8=names[after])[before != after]
+    names = np.asarray(labels, dtype=object)
+    before, after = (logits[name]["test"].argmax(axis=1) for name in ("torch", "int8"))
+    said = test[["id", "label"]].assign(torch=names[before], int8=names[after])
     target = root() / "reports" / "export"
     target.mkdir(parents=True, exist_ok=True)
-    listed = flips.map(store.defused).to_csv(index=False, lineterminator="\n")
-    drafts.write_text(target / "flips.csv", listed)
+    flips = said[before != after].map(store.defused)
+    drafts.write_text(target / "flips.csv", flips.to_csv(index=False, lineterminator="\n"))
     _write(target / "export.json", {"data": data, "machine": about, "engines": found})
     text = (
         f"# The exported model: {data}\n\nMade by `python -m roadworthy export` on {about['cpu']}, "

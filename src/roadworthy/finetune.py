@@ -1,4 +1,4 @@
-"""Stage ``finetune``: what does a LoRA-tuned small transformer score?"""
+"""Stage ``finetune``: what does a LoRA-tuned small transformer score, pooled with TF-IDF?"""
 
 from __future__ import annotations
 

@@ -80,9 +80,10 @@ def run(overrides: list[str], rates: list[float], draws: int, tuned_rates: list[
     Raises:
         UserError: a rate that is no share, or a fine-tuned detector without folds.
     """
-    for rate in [*rates, *tuned_rates]:
-        if not 0.001 <= rate < 1:
-            raise UserError(f"--rates {rate:g}: a share of wrong labels lies in [0.001, 1)")
+    for option, given in (("--rates", rates), ("--tuned", tuned_rates)):
+        for rate in given:
+            if not 0.001 <= rate < 1:
+                raise UserError(f"{option} {rate:g}: a share of wrong labels lies in [0.001, 1)")
     settings = parse(compose(overrides))
     if settings.clean.tuned.folds < 2 and set(rates) & set(tuned_rates):
         raise UserError("clean.tuned.folds: the fine-tuned detector needs two, or give --tuned")

@@ -11,9 +11,11 @@ from typing import Any
 
 import pandas as pd
 
+from roadworthy import store
 from roadworthy.config import recorded_tree, root
 from roadworthy.errors import UserError
 from roadworthy.evidence import Evidence, lookup, number, read_evidence
+from roadworthy.markdown import find
 from roadworthy.settings import Criterion, Readiness
 
 RECORD = "reports/metrics/readiness.json"
@@ -49,6 +51,8 @@ class Judgement:
     verdict: str
     why: str
     owner: str
+    against: str = ""
+    """Where the evidence has the baseline; empty where the value itself is judged."""
     note: str = ""
 
 
@@ -75,7 +79,7 @@ def judge(criterion: Criterion, evidence: Evidence, data: str) -> Judgement:
         verdict = "pass" if good else "fail"
     except LookupError as error:
         note = str(error)
-    stated = asdict(criterion) | {"baseline": baseline}
+    stated = asdict(criterion) | {"baseline": baseline, "against": criterion.baseline or ""}
     return Judgement(**stated, value=value, verdict=verdict, note=note)
 
 
@@ -166,8 +170,8 @@ def verdict() -> tuple[str, int]:
     if not (root() / RECORD).exists():
         raise UserError(f"{RECORD} is missing: run `dvc repro readiness` first (it judges)")
     result = read_evidence([RECORD])[RECORD]
+    _same_question(result)
     try:
-        _same_question(result)
         lines = [_spoken(item) for item in result["criteria"]]
         passed = [item["verdict"] == "pass" for item in result["criteria"]]
         go = result["verdict"] == "go" and bool(passed) and all(passed)
@@ -185,18 +189,22 @@ def _same_question(result: dict[str, Any]) -> None:
         UserError: says which.
 
     """
-    keys = ("name", "evidence", "metric", "direction", "threshold")
-    of, tree = result["data"], recorded_tree()
-    if (name := tree["data"]["name"]) != of:
+    keys = ("name", "evidence", "metric", "against", "direction", "threshold")
+    if (of := find(result, "data")) is None:
+        raise UserError(f"{RECORD} cannot be read: run `dvc repro readiness`")
+    tree = recorded_tree()
+    if (name := find(tree, "data.name")) != of:
         raise UserError(
             f"{RECORD} judges {of!r}, params.yaml is about {name!r}, which has not been judged: "
             f"run it to the end (`dvc repro`, or the same `dvc exp run -S ...`)"
         )
-    asked, judged = (
-        [{key: item[key] for key in keys} for item in items if item["name"] != "same_test_set"]
-        for items in (tree["readiness"]["criteria"], result["criteria"])
-    )
-    if asked != judged:
+    stated = [
+        item | {"against": item.get("baseline") or ""}
+        for item in find(tree, "readiness.criteria") or []
+    ]
+    made = [item for item in result["criteria"] if item["name"] != "same_test_set"]
+    asked, judged = ([{key: item[key] for key in keys} for item in part] for part in (stated, made))
+    if store.plain(asked) != judged:
         raise UserError(f"{RECORD} judges by other criteria than params.yaml: run `dvc repro`")
 
 

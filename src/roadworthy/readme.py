@@ -28,13 +28,16 @@ def _line(
     evaluate: dict[str, Any], cost: dict[str, Any], readiness: dict[str, Any], data: dict[str, Any]
 ) -> str:
     """Say below the table what the verdict is and what the numbers hold for."""
+    name, verdict = find(data, "name"), find(readiness, "verdict")
+    if find(readiness, "data") != name:  # judged was what ran before
+        verdict, readiness = "not judged yet", {}
     reasons = find(readiness, "reasons")
     because = f" because of {text(reasons)}" if reasons else ""
     counts = find(evaluate, "rows") or {}
     machine = f"{text(find(cost, 'machine.cpu'))}, {text(find(cost, 'machine.cores'))} cores"
     return (
-        f"Verdict on the fine-tuned model: **{text(find(readiness, 'verdict'))}**{because}. Data: "
-        f"{text(find(data, 'title') or find(data, 'name'))}, {text(find(counts, 'test'))} test and "
+        f"Verdict on the fine-tuned model: **{text(verdict)}**{because}. Data: "
+        f"{text(find(data, 'title') or name)}, {text(find(counts, 'test'))} test and "
         f"{text(find(counts, 'validation'))} validation messages. Made by `make repro`; "
         f"{text(find(cost, 'volume'))} messages a month at prices of "
         f"{text(find(cost, 'prices_as_of'))}; latency measured on {machine}, with messages of "

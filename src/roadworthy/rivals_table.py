@@ -135,7 +135,7 @@ batches of {cfg.batch_size}, learning rate {cfg.learning_rate:g} with the same s
 after each epoch, the best epoch kept. Trainer: random batches padded to their longest row, 32-bit
 floats, a plain head; it is stopped where it reaches the accuracy that our recipe ends with. Ours
 includes the sentence vectors that its classes start from, and is one network, however many
-`finetune.networks` averages.
+`finetune.networks` averages, without the TF-IDF that it is served with.
 
 {_training(results)}
 ## {counts["shots"]} rows of each class ({counts["few"]} rows)

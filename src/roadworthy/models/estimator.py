@@ -97,5 +97,5 @@ def load_estimator(path: Path) -> Any:  # noqa: ANN401
         return estimator
     except (OSError, BadZipFile, ValueError, KeyError, UntrustedTypesFoundException) as error:
         raise UserError(
-            f"{path.name} in {path.parent} cannot be read ({error}): run `dvc repro baseline`"
+            f"{path.name} in {path.parent} cannot be read ({error}): run the stage that made it"
         ) from error

@@ -1,4 +1,7 @@
-"""The exported model as it is served: tokenizer and ONNX graph, without the training code.
+"""The exported network: tokenizer and ONNX graph, without the training code.
+
+What is served is its pool with TF-IDF, ``pooled.load(OnnxClassifier(folder), folder)``; the
+``decisions`` of export.json are that pool's.
 
 One folder holds everything, and ``export.json`` the hash of each file: what was changed or damaged
 since is not loaded.
@@ -56,7 +59,7 @@ def about(folder: Path) -> About:
 
 
 class OnnxClassifier:
-    """Texts in, class probabilities out, one thread a session."""
+    """Texts in, the network's class probabilities out, one thread a session."""
 
     def __init__(self, folder: Path, precision: str = "int8", threads: int = 1) -> None:
         """Load one precision (``fp32`` or ``int8``) of a folder that ``export`` wrote."""

@@ -1,8 +1,8 @@
 """The model that is served: the fine-tuned network and TF-IDF in one answer.
 
-The network reads what a message means, TF-IDF the very words: they err on different messages, and
-the fewer training rows there are, the more TF-IDF adds. How much it counts is fitted on validation
-rows.
+The network reads what a message means, TF-IDF the very words: they err on different messages. How
+much TF-IDF counts is fitted on validation rows. ``pooled.load(OnnxClassifier(folder), folder)`` is
+the same model as it is exported.
 """
 
 from __future__ import annotations
@@ -22,11 +22,18 @@ from roadworthy.errors import UserError
 from roadworthy.models.architecture import Labelled, opinion, softmax
 from roadworthy.models.tfidf import Tfidf
 from roadworthy.settings import Baseline
+from roadworthy.settings import Tfidf as Setting
 
 Floats = NDArray[np.floating]
 ABOUT, PIPELINE = "tfidf.json", "pipeline.skops"
-BOUNDS = ((0.01, 100.0), (0.0, 100.0))
+BOUNDS = ((0.1, 10.0), (0.0, 10.0))
 """Of what network and TF-IDF count in the likelihood; only their ratio is kept."""
+
+
+C = 10.0
+"""Of TF-IDF's linear model: what conf/ says of the baseline is no part of this one."""
+START = np.array([1.0, 0.0])
+"""The network alone."""
 
 
 class Engine(Protocol):
@@ -39,10 +46,11 @@ class Engine(Protocol):
 
 
 def fit_weight(network: Floats, tfidf: Floats, truth: NDArray[np.int64]) -> float:
-    """What TF-IDF's log-probabilities count beside the network's, at the highest likelihood.
+    """What TF-IDF's log-probabilities count beside the network's, by the likelihood.
 
     The logarithmic opinion pool with fitted weights (Genest and Zidek 1986): the negative
-    log-likelihood of softmax(a network + b tfidf) is convex in both, their ratio b / a is kept. The
+    log-likelihood of softmax(a network + b tfidf) is convex in both, their ratio b / a is kept. A
+    normal prior of unit spread around the network alone (1, 0) decides where rows are few. The
     scale that is left over is the temperature, which ``calibration`` fits.
 
     Args:
@@ -60,9 +68,10 @@ def fit_weight(network: Floats, tfidf: Floats, truth: NDArray[np.int64]) -> floa
 
     def loss(counts: NDArray[np.float64]) -> float:
         scores = log_softmax(counts[0] * network + counts[1] * tfidf, axis=1)
-        return float(-scores[rows, truth].mean())
+        away = ((counts - START) ** 2).sum() / 2
+        return float((away - scores[rows, truth].sum()) / len(rows))
 
-    own, beside = minimize(loss, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=BOUNDS).x
+    own, beside = minimize(loss, START, method="L-BFGS-B", bounds=BOUNDS).x
     return round(float(beside / own), 6)
 
 
@@ -89,10 +98,14 @@ class Pooled:
 
 
 def fitted(train: Labelled, seed: int) -> Tfidf:
-    """TF-IDF as the baseline of that name is by default, fitted on the network's training rows."""
-    member = Tfidf(Baseline(architectures=["tfidf"]), _no_vectors, seed)
+    """TF-IDF, fitted on the network's training rows."""
+    member = _member(seed)
     member.fit(train)
     return member
+
+
+def _member(seed: int) -> Tfidf:
+    return Tfidf(Baseline(architectures=["tfidf"], tfidf=Setting(C=C)), _no_vectors, seed)
 
 
 def _no_vectors(texts: Sequence[str]) -> NDArray[np.float32]:
@@ -138,6 +151,6 @@ def load(engine: Engine, folder: Path) -> Pooled:
         raise UserError(
             f"{folder / PIPELINE} was changed or damaged since it was saved: `dvc checkout`"
         )
-    member = Tfidf(Baseline(architectures=["tfidf"]), _no_vectors, 0)
+    member = _member(seed=0)
     member.load(folder)
     return Pooled(engine, member, weight)
