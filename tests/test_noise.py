@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from roadworthy.errors import UserError
-from roadworthy.noise import confident_learning, hit_rate, noise, of_held_out, out_of_fold
+from roadworthy.noise import confident_learning, hit_rate, noise, out_of_fold
+from roadworthy.rows import Rows, of_test
 from roadworthy.settings import Clean
 
 
@@ -72,14 +73,22 @@ def test_tiny_data_uses_fewer_folds_and_says_when_there_is_too_little():
         out_of_fold(np.eye(3), np.arange(3), np.arange(3), 3, Clean(folds=5), seed=0)
 
 
-def test_the_noise_of_held_out_labels_comes_from_rows_believed_right():
+def test_the_noise_of_test_labels_comes_from_rows_believed_right_and_is_listed():
     y = np.repeat([0, 1], 20)
     X = np.eye(2)[y] * 3.0
     given, kept = y.copy(), np.arange(40) >= 8
     given[:8] = 1
-    views = {"train": X, "test": X}
-    judged = of_held_out(views, {"train": given, "test": given}, kept, 10.0)
-    assert judged.flagged == 8
+    both, labels = {"train": X, "test": X}, {"train": given, "test": given}
+    frame = pd.DataFrame({"id": [f"m{n}" for n in range(40)], "text": "mail jo@shop.example"})
+    frame["label"] = np.array(["a", "b"])[given]
+    nobody = np.zeros(40, dtype=bool)
+    rows = Rows(frame, frame, nobody, ["a", "b"], both, both, labels, frame)
+    judged, doubted = of_test(rows, kept, 10.0)
+    assert judged.flagged == len(doubted) == 8
+    assert doubted["id"].tolist() == [f"m{n}" for n in range(8)]
+    assert set(doubted["suggested"]) == {"a"}
+    assert (doubted["right"] < 0.5).all()
+    assert set(doubted["text"]) == {"mail <email>"}
 
 
 def test_noise_of_a_single_class_is_unknown():

@@ -151,8 +151,8 @@ def data_card(data: Tree, audit: Tree, clean: Tree) -> str:
         _drift(audit),
         "## Label noise",
         facts(clean, NOISE),
-        "Doubted is not wrong: a weak model doubts what it confuses, so the share leans high, and "
-        "nobody has read these rows for it. Test labels are never changed.",
+        "Doubted is not wrong: a weak model doubts what it confuses, so the share leans high. The "
+        "rows are in `reports/tables/clean/doubted_test.csv`; test labels are never changed.",
         "## Limits",
         [
             "- Of intents, channels and varieties of language that the data does not hold, the "

@@ -117,14 +117,6 @@ def noise(y: Integers, probabilities: Floats) -> Noise:
     return Noise(len(y), flagged, flagged / len(y), low, high)
 
 
-def of_held_out(
-    views: dict[str, NDArray[np.floating]], y: dict[str, Integers], keep: Flags, C: float
-) -> Noise:
-    """Noise of the test labels, by a probe on the training rows of ``keep``; both by split name."""
-    probe = fit_probe(views["train"][keep], y["train"][keep], int(y["train"].max()) + 1, C)
-    return noise(y["test"], probe.predict_proba(views["test"]))
-
-
 def hit_rate(
     ids: pd.Series, labels: pd.Series, flags: Flags, gold: pd.DataFrame
 ) -> dict[str, float] | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from roadworthy.census import shown
+from roadworthy.doubt import DOUBT, others, posterior
 from roadworthy.errors import UserError
 from roadworthy.looks import Looks
 from roadworthy.models.architecture import numbers
-from roadworthy.noise import Flags, Integers
+from roadworthy.models.probe import fit_probe
+from roadworthy.noise import Flags, Integers, Noise, noise
 from roadworthy.views import Views, joint
 
 Vectors = NDArray[np.floating]
@@ -33,6 +36,8 @@ class Rows:
     J: dict[str, Vectors]
     """Sentence vectors beside compressed TF-IDF that is learnt from training rows."""
     y: dict[str, Integers]
+    test: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Test rows."""
 
     @property
     def clusters(self) -> Integers:
@@ -76,7 +81,24 @@ def prepare(
     for split in ("train", "validation", "test"):
         rows = ((messages["split"] == split) & messages["in_scope"]).to_numpy()
         X[split], J[split], y[split] = vectors[rows], both[rows], numbers(decided[rows], labels)
-    return Rows(filed, train, seen.to_numpy(), labels, X, J, y)
+    test = messages[(messages["split"] == "test") & messages["in_scope"]]
+    return Rows(filed, train, seen.to_numpy(), labels, X, J, y, test)
+
+
+def of_test(rows: Rows, kept: Flags, C: float) -> tuple[Noise, pd.DataFrame]:
+    """Noise of the test labels, by a probe on the training rows of ``kept``, and the doubted rows.
+
+    These come most doubtful first: ``id, label, suggested, right`` (the probability that the label
+    is right) and ``text``, masked. Nothing is changed or chosen by them: whoever knows better
+    corrects the file.
+    """
+    probe = fit_probe(rows.J["train"][kept], rows.y["train"][kept], len(rows.labels), C)
+    p, y = probe.predict_proba(rows.J["test"]), rows.y["test"]
+    right, names = posterior(p, y), np.asarray(rows.labels, dtype=object)
+    found = rows.test[["id", "label"]].assign(suggested=names[others(p, y).argmax(axis=1)])
+    found = found.assign(right=right, text=rows.test["text"])[right < DOUBT]
+    found["text"] = found["text"].map(shown)
+    return noise(y, p), found.sort_values("right", kind="stable")
 
 
 def reviewed(train: pd.DataFrame, looked: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
