@@ -112,11 +112,16 @@ def _familiar(judged: Judged, cell: Path, temperature: float) -> pd.DataFrame:
 
 
 def _simple(source: Material, cells: list[Path], names: list[str]) -> dict[str, Any]:
-    """Accuracies of the other architectures, over the seeds that they were fitted with."""
-    found: dict[str, list[float]] = {name: [] for name in names}
+    """Accuracies of the other architectures, over the seeds that they were fitted with.
+
+    ``network`` is the fine-tuned network alone, without TF-IDF.
+    """
+    files = {name: name for name in names} | {"network": "predictions"}
+    found: dict[str, list[float]] = {name: [] for name in files}
     for cell in cells:
-        judged = _judged(source, _frames(cell, names))
-        for name in names:
+        frames = {name: pd.read_parquet(cell / f"{file}.parquet") for name, file in files.items()}
+        judged = _judged(source, frames)
+        for name in files:
             found[name].append(float(judged.correct(name, "test").mean()))
     return {name: {"accuracy": mean(values)} for name, values in found.items()}
 
@@ -129,13 +134,6 @@ def _together(source: Material, cells: list[Path]) -> dict[str, Any]:
     averaged = np.mean([frame[columns].to_numpy(np.float64) for frame in frames], axis=0)
     judged = _judged(source, {"lora": predictions_frame(source.judged, labels, averaged)})
     return {"accuracy": mean([float(judged.correct("lora", "test").mean())])}
-
-
-def _alone(source: Material, cells: list[Path]) -> dict[str, Any]:
-    """Accuracy of the networks alone, without TF-IDF."""
-    frames = [pd.read_parquet(cell / "predictions.parquet") for cell in cells]
-    judged = [_judged(source, {"network": frame}) for frame in frames]
-    return {"accuracy": mean([float(one.correct("network", "test").mean()) for one in judged])}
 
 
 def _over_seeds(seeds: list[dict[str, Any]]) -> dict[str, Any]:
@@ -165,8 +163,7 @@ def judge(source: Material) -> dict[str, Any]:
                 seed | _confidence(source, cell) for seed, cell in zip(tuned, there, strict=True)
             ]
         facts = [json.loads((cell / "facts.json").read_text(encoding="utf-8")) for cell in there]
-        simple = _simple(source, there, names)
-        simple |= {"network": _alone(source, there), "ensemble": _together(source, there)}
+        simple = _simple(source, there, names) | {"ensemble": _together(source, there)}
         return simple | {"lora": _over_seeds(tuned) | {"facts": facts}}
 
     return {

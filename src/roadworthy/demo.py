@@ -18,6 +18,7 @@ from roadworthy import calibration, embeddings, explain, guard, markdown, review
 from roadworthy.config import recorded
 from roadworthy.errors import UserError
 from roadworthy.models import pooled
+from roadworthy.readiness import verdict_on
 
 LIMIT = 5_000
 """Characters that the text box accepts."""
@@ -123,18 +124,15 @@ def introduction(data: str, intents: int) -> str:
     selective = scored["models"]["lora"]["selective"]
     found = scored["guard"] or selective
     wrong = "" if found["risk"] is None else f", {found['risk']:.1%} of them wrongly"
-    verdict = "**not judged yet**"
-    if judged["data"] == data:
-        reasons = ", ".join(judged["reasons"])
-        verdict = f"**{judged['verdict']}**"
-        verdict += f" because of {markdown.text(reasons)}" if reasons else ""
+    verdict, reasons = verdict_on(data, judged)
+    because = f" because of {markdown.text(', '.join(reasons))}" if reasons else ""
     return (
         "# Where would this message go?\n"
         f"The fine-tuned model, trained on **{markdown.text(data)}** ({intents} intents). "
-        f"Readiness verdict: {verdict}. A message is routed without a person if the model is as "
-        f"sure as kept errors to {selective['target_risk']:.1%} on validation rows. Of the test "
-        f"messages that have an intent these are {found['coverage']:.1%}{wrong}. What you type "
-        f"stays on this machine."
+        f"Readiness verdict: **{verdict}**{because}. A message is routed without a person if the "
+        f"model is as sure as kept errors to {selective['target_risk']:.1%} on validation rows. Of "
+        f"the test messages that have an intent these are {found['coverage']:.1%}{wrong}. What you "
+        f"type stays on this machine."
     )
 
 

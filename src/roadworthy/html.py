@@ -16,7 +16,7 @@ from roadworthy.config import root
 from roadworthy.errors import UserError
 from roadworthy.evidence import read_evidence
 from roadworthy.markdown import find
-from roadworthy.readiness import RECORD
+from roadworthy.readiness import RECORD, verdict_on
 
 if TYPE_CHECKING:
     from nbconvert import HTMLExporter
@@ -98,11 +98,10 @@ def _convert(sources: list[Path], folder: Path) -> dict[str, str]:
 def _verdict() -> str:
     """The last verdict in a line."""
     found = read_evidence([RECORD])[RECORD] or {}
-    reasons = ", ".join(find(found, "reasons") or []).replace("_", " ")
-    said = find(found, "verdict") or "not judged yet"
-    return f"{find(found, 'data') or 'No data'}: {said}" + (
-        f" because of {reasons}" if reasons else ""
-    )
+    data = find(found, "data") or "No data"
+    said, reasons = verdict_on(data, found)
+    because = f" because of {', '.join(reasons).replace('_', ' ')}" if reasons else ""
+    return f"{data}: {said}{because}"
 
 
 def write() -> str:

@@ -159,6 +159,13 @@ def table(result: dict[str, Any]) -> pd.DataFrame:
     return frame.assign(**{name: frame[name].astype("float64") for name in ("value", "baseline")})
 
 
+def verdict_on(data: object, result: Any) -> tuple[str, list[str]]:  # noqa: ANN401 - any JSON value
+    """The verdict of readiness.json and its reasons; none is repeated for another data set."""
+    if find(result, "verdict") is None or find(result, "data") != data:
+        return "not judged yet", []
+    return str(result["verdict"]), list(find(result, "reasons") or [])
+
+
 def verdict() -> tuple[str, int]:
     """Read the last judgement: a list for people, and the exit code (0 go, 1 no-go).
 

@@ -12,6 +12,7 @@ from roadworthy.errors import UserError
 from roadworthy.markdown import ABSENT, find, interval, rows, text
 from roadworthy.plots.evaluate import NAMES
 from roadworthy.plots.style import plain
+from roadworthy.readiness import verdict_on
 
 MARKS = "<!-- {} -->", "<!-- /{} -->"
 RESULTS, BENCHMARKS = "results", "benchmarks"
@@ -28,10 +29,8 @@ def _line(
     evaluate: dict[str, Any], cost: dict[str, Any], readiness: dict[str, Any], data: dict[str, Any]
 ) -> str:
     """Say below the table what the verdict is and what the numbers hold for."""
-    name, verdict = find(data, "name"), find(readiness, "verdict")
-    if find(readiness, "data") != name:  # judged was what ran before
-        verdict, readiness = "not judged yet", {}
-    reasons = find(readiness, "reasons")
+    name = find(data, "name")
+    verdict, reasons = verdict_on(name, readiness)
     because = f" because of {text(reasons)}" if reasons else ""
     counts = find(evaluate, "rows") or {}
     machine = f"{text(find(cost, 'machine.cpu'))}, {text(find(cost, 'machine.cores'))} cores"
