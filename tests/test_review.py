@@ -116,7 +116,7 @@ def test_a_file_that_conf_names_is_kept_when_all_is_taken_back(filed: Path):
     [
         ("z", "greet", "no message has the id 'z'"),
         ("a", "great", "'great' is no label"),
-        ("a", "other", "'other' is no label in scope"),
+        ("a", "other", "'other' is no label to decide for"),
         ("a", "", "'' is no label"),
     ],
 )
@@ -124,6 +124,16 @@ def test_an_unknown_id_or_label_is_refused(filed: Path, id: str, label: str, wor
     with pytest.raises(UserError, match=words):
         review.decide(settings(), id, label)
     assert not (filed / "data").exists()
+
+
+def test_a_message_may_fit_no_class_where_the_data_set_has_a_label_for_that(filed: Path):
+    data = replace(settings(FILE), out_of_scope="other")
+    assert review.labels(data, MESSAGES) == ["-pay", "greet", "leave", "other"]
+    assert review.labels(settings(), MESSAGES) == ["-pay", "greet", "leave"]
+    review.decide(data, "a", "other")
+    assert companions.decisions(data, MESSAGES).to_numpy().tolist() == [["a", "other"]]
+    with pytest.raises(UserError, match="no message in scope has the label 'other'"):
+        companions.decisions(settings(FILE), MESSAGES)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +258,7 @@ def test_the_page_says_which_line_is_missing(project: Path):
 def test_the_tab_shows_data_in_text_boxes_alone(filed: Path):
     async def build() -> list[Any]:
         with gr.Blocks(analytics_enabled=False) as page:
-            review_page.add(page, settings(), review.labels(MESSAGES))
+            review_page.add(page, settings(), review.labels(settings(), MESSAGES))
         return list(page.fns.values())
 
     # In a loop of its own: gradio would open one and leave it open.

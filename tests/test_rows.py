@@ -44,6 +44,20 @@ def test_decisions_change_training_rows_only_and_what_was_filed_is_kept():
     assert rows.y["test"].tolist() == [1]
 
 
+def test_rows_that_people_set_aside_are_counted_and_not_learnt():
+    messages = MESSAGES.assign(
+        label=["oos", "b", "a", "oos", "b"],
+        in_scope=[False, True, True, False, True],
+        split=["train"] * 3 + ["test"] * 2,
+        text=["one lamp", "two lamps", "my lamps", "what", "parcel again"],
+    )
+    looked = pd.DataFrame({"id": ["1", "4"], "label": ["oos", "oos"]})
+    rows = prepare(messages, np.arange(10.0).reshape(5, 2), looked, ["a", "b"], 0)
+    assert rows.set_aside == 1
+    assert rows.train["id"].tolist() == ["2", "3"]
+    assert not rows.looked.any()
+
+
 def test_what_people_decided_is_applied_to_training_rows_only():
     train = pd.DataFrame({"id": ["1", "2", "3"], "label": ["a", "b", "b"]}, index=[4, 7, 9])
     looked = pd.DataFrame({"id": ["2", "3", "99"], "label": ["c", "b", "a"]})

@@ -111,20 +111,22 @@ def compare(
 
 
 def effect_of_review(rows: Rows, settings: Clean, seed: int) -> dict[str, float]:
-    """What people's decisions changed: rows looked at and relabelled, and the gain on validation.
+    """What people's decisions changed: rows relabelled or set aside, and the gain on validation.
 
-    The gain is that of a probe on sentence vectors, with its 95 % interval; 0 without decisions.
+    The gain is that of a probe on sentence vectors by the rows relabelled, with its 95 % interval;
+    0 without decisions. ``set_aside`` counts rows that fit no class: nobody learns them any more.
     """
+    known: dict[str, float] = {"set_aside": rows.set_aside}
+    known["looked_at"] = int(rows.looked.sum()) + rows.set_aside
     if not rows.looked.any():
-        return dict.fromkeys(("looked_at", "relabelled", "gain", "gain_low", "gain_high"), 0)
+        return known | dict.fromkeys(("relabelled", "gain", "gain_low", "gain_high"), 0)
     right = []
     for y in (rows.y_filed, rows.y["train"]):
         probe = fit_probe(rows.X["train"], y, len(rows.labels), settings.C)
         right.append(probe.predict(rows.X["validation"]) == rows.y["validation"])
     draws = resampled(len(right[0]), settings.resamples, seed)
     gain = difference(right[1], right[0], draws, CONFIDENCE)
-    return {
-        "looked_at": int(rows.looked.sum()),
+    return known | {
         "relabelled": int((rows.y_filed != rows.y["train"]).sum()),
         "gain": gain.value,
         "gain_low": gain.low,

@@ -79,9 +79,10 @@ def decisions(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
     """Read what people decided about doubted labels: ``id, label``; no row where nothing was.
 
     Raises:
-        UserError: an id that no message has, an id twice, or a label that no message in scope has.
+        UserError: an id that no message has, an id twice, or a label that no message in scope has
+            and that is not the one for messages of no known class.
     """
-    frame, scope = written(data), _in_scope(messages)
+    frame, scope = written(data), _in_scope(messages) | {data.out_of_scope}
     if data.sample:  # decisions about messages that were not drawn, or their classes
         frame = frame[frame["id"].isin(messages["id"]) & frame["label"].isin(scope)]
     for value in frame.loc[~frame["id"].isin(messages["id"]), "id"]:

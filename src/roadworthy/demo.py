@@ -188,7 +188,7 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
                 api_name="why",
             )
         with gr.Tab("Review labels"):
-            review_page.add(page, settings.data, review.labels(messages))
+            review_page.add(page, settings.data, review.labels(settings.data, messages))
     return page
 
 

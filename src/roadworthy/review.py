@@ -37,9 +37,10 @@ def _path(data: Data) -> Path:
     return path
 
 
-def labels(messages: pd.DataFrame) -> list[str]:
-    """The labels that can be decided for: those in scope."""
-    return sorted(set(messages.loc[messages["in_scope"], "label"]))
+def labels(data: Data, messages: pd.DataFrame) -> list[str]:
+    """The labels that can be decided for: those in scope, and the one for what fits none."""
+    known = sorted(set(messages.loc[messages["in_scope"], "label"]))
+    return known + ([] if data.out_of_scope is None else [data.out_of_scope])
 
 
 def _as_filed(data: Data) -> Data:
@@ -70,7 +71,7 @@ def queue(data: Data) -> pd.DataFrame:
     """
     messages = store.read_messages()
     rows = store.read_csv("clean", "review_queue")[["id", "suggested", "confidence", "part"]]
-    names = {store.defused(label): label for label in labels(messages)}
+    names = {store.defused(label): label for label in labels(data, messages)}
     rows["suggested"] = rows["suggested"].map(lambda name: names.get(name, name))
     rows["confidence"] = rows["confidence"].astype(float)
     filed = messages[["id", "text", "label"]].assign(key=messages["id"].map(store.defused))
@@ -85,8 +86,8 @@ def decide(data: Data, id: str, label: str) -> None:
     messages = store.read_messages()
     if id not in set(messages["id"]):
         raise UserError(f"no message has the id {id!r}")
-    if label not in labels(messages):
-        raise UserError(f"{label!r} is no label in scope: choose one of the data set's own")
+    if label not in labels(data, messages):
+        raise UserError(f"{label!r} is no label to decide for: choose one of the data set's own")
     with drafts.locked(root() / LOCK, wait=True):
         one = pd.DataFrame({"id": [id], "label": [label]})
         _write(data, pd.concat([_others(data, messages, id), one]))

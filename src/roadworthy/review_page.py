@@ -117,7 +117,9 @@ def add(page: Any, data: Data, labels: list[str]) -> None:  # noqa: ANN401 - gra
         accept = gr.Button("Take the suggestion", variant="primary")
         skip, undo = gr.Button("Skip"), gr.Button("Undo")
     with gr.Row():
-        chosen = gr.Dropdown(labels, value=None, label="Another label")
+        none = data.out_of_scope
+        known = [(f"{name} (fits no intent)" if name == none else name, name) for name in labels]
+        chosen = gr.Dropdown(known, value=None, label="Another label")
         take = gr.Button("Take this label")
     view = [progress, id, text, filed, suggested, sure, chosen, session]
     for button, label, seen in (

@@ -38,6 +38,8 @@ class Rows:
     y: dict[str, Integers]
     test: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Test rows."""
+    set_aside: int = 0
+    """Training rows that people found to fit no class: the audit took them out of scope."""
 
     @property
     def clusters(self) -> Integers:
@@ -68,7 +70,8 @@ def prepare(
     Args:
         messages: every message, as the audit wrote them.
         vectors: one row per message.
-        looked: people's decisions, ``id, label``.
+        looked: people's decisions, ``id, label``; those that a row fits no class are in
+            ``messages`` already (``audit.settled``).
         labels: class names.
         seed: of the compression of TF-IDF.
 
@@ -82,7 +85,9 @@ def prepare(
         rows = ((messages["split"] == split) & messages["in_scope"]).to_numpy()
         X[split], J[split], y[split] = vectors[rows], both[rows], numbers(decided[rows], labels)
     test = messages[(messages["split"] == "test") & messages["in_scope"]]
-    return Rows(filed, train, seen.to_numpy(), labels, X, J, y, test)
+    strange = messages[(messages["split"] == "train") & ~messages["in_scope"]]
+    aside = int(strange["id"].isin(looked["id"]).sum())
+    return Rows(filed, train, seen.to_numpy(), labels, X, J, y, test, aside)
 
 
 def of_test(rows: Rows, kept: Flags, C: float) -> tuple[Noise, pd.DataFrame]:

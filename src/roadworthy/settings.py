@@ -85,7 +85,8 @@ class Data:
     """CSV below data/ with ``id, annotator, label``: several labels of the same messages."""
     decisions: str | None = None
     """CSV below data/ with ``id, label``: what people decided about rows of the review queue, the
-    given label included. Training rows get that label and are doubted no more."""
+    given label included. Training rows get that label and are doubted no more; those that are given
+    ``out_of_scope`` are no longer learnt as a class."""
     synthetic: str | None = None
     """CSV below data/ with ``id, text, label``: training rows that no customer wrote. They are let
     in only if the score on real rows held out does not fall."""
