@@ -2,10 +2,9 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 
-from roadworthy.baseline import ARCHITECTURES, build, fit_all
-from roadworthy.errors import UserError
+from roadworthy import settings
+from roadworthy.baseline import ARCHITECTURES, fit_all
 from roadworthy.models.architecture import Labelled, accuracy
 from roadworthy.settings import Baseline, Boosted
 
@@ -49,6 +48,5 @@ def test_accuracy_leaves_out_of_scope_rows_out():
     assert accuracy(frames["majority"], "test", LABELS) in (0.0, 0.5)
 
 
-def test_an_unknown_architecture_is_a_user_error():
-    with pytest.raises(UserError, match="'transformer' is unknown; there are majority"):
-        build("transformer", Baseline(architectures=[]), embed, 0)
+def test_every_name_that_may_be_set_has_a_class():
+    assert list(ARCHITECTURES) == list(settings.ARCHITECTURES)

@@ -229,6 +229,7 @@ def test_own_data_needs_one_file_only(copy: Path):
     [
         ("baseline.architectures=[]", r"baseline\.architectures is empty"),
         ("baseline.architectures=[probe,probe]", "names something twice"),
+        ("baseline.architectures=[probe,prob]", "'prob' is unknown; there are majority, keyword"),
         ("+cost.factors=[0.5,0]", "each must be above 0"),
         ("+baseline.endpoint.key_variable=sk-abc", "never the key itself"),
         ("+baseline.endpoint.base_url=https://me:pw@host/v1", "without name, password or query"),

@@ -34,7 +34,7 @@ ALTERNATIONS = 3
 """Times that the ways of bulk scoring take turns: the machine may be busy with something else."""
 CODE = (
     "rivals", "rival_models", "rival_engines", "training", "recipe", "tokens", "distributed",
-    "export",
+    "export", "graph",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from roadworthy.errors import UserError
-from roadworthy.settings import Settings
+from roadworthy.settings import ARCHITECTURES, Settings
 
 COMPANIONS = (
     "contract", "annotations", "decisions", "planted", "synthetic", "labelling", "behaviour"
@@ -85,6 +85,12 @@ def _lists(settings: Settings) -> None:
             raise UserError(f"config: {key} = {list(items)}: a list of plain values is needed")
         if len(set(items)) < len(items):
             raise UserError(f"config: {key} = {list(items)} names something twice")
+    known = settings.baseline.architectures
+    if unknown := [name for name in known if name not in ARCHITECTURES]:
+        raise UserError(
+            f"config: baseline.architectures: {unknown[0]!r} is unknown; there are "
+            f"{', '.join(ARCHITECTURES)}"
+        )
     if settings.clean.tuned.folds == 1:
         raise UserError(
             "config: clean.tuned.folds = 1: two or more folds, or 0 for no such detector"

@@ -360,11 +360,17 @@ class Endpoint:
     under way (``concurrency``) still end. Tries that got no answer are not counted."""
 
 
+ARCHITECTURES = (
+    "majority", "keyword", "tfidf", "static", "pool", "boosted", "neighbours", "probe", "endpoint"
+)  # fmt: skip
+
+
 @dataclass
 class Baseline:
     """What simple methods score."""
 
     architectures: list[str] = MISSING
+    """Names of ``ARCHITECTURES``; ``baseline.ARCHITECTURES`` has the class of each."""
     keyword: Keyword = field(default_factory=Keyword)
     tfidf: Tfidf = field(default_factory=Tfidf)
     boosted: Boosted = field(default_factory=Boosted)
