@@ -74,7 +74,7 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exported(merged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
-    export.build(merged, LoraClassifier(merged, ENCODER), folder)
+    export.build(merged, LoraClassifier(merged, ENCODER), TEXTS, folder)
     return folder
 
 
@@ -102,7 +102,7 @@ def test_the_bytes_do_not_depend_on_the_folder(merged: Path, exported: Path, tmp
     elsewhere.mkdir(parents=True)
     moved = tmp_path / "moved"
     shutil.copytree(merged, moved)
-    export.build(moved, LoraClassifier(moved, ENCODER), elsewhere)
+    export.build(moved, LoraClassifier(moved, ENCODER), TEXTS, elsewhere)
     for path in sorted(exported.iterdir()):
         assert path.read_bytes() == (elsewhere / path.name).read_bytes(), path.name
     graph = (exported / "model.onnx").read_bytes()

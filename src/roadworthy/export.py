@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from tokenizers import Tokenizer
 
 from roadworthy import calibration, drafts, store, timings
 from roadworthy.config import recorded, root
@@ -34,13 +35,23 @@ TOLERANCE = 1e-3
 DRAFT = "artifacts/export/model.draft"
 SINGLE = 200
 """Messages timed one by one."""
+CALIBRATING = 300
+"""At most as many training texts show how large activations get."""
 
 
-def build(merged: Path, classifier: LoraClassifier, folder: Path) -> None:
-    """Graphs, tokenizer and hashes into an existing folder; decisions are fitted later."""
+def build(merged: Path, classifier: LoraClassifier, learnt: list[str], folder: Path) -> None:
+    """Graphs, tokenizer and hashes into an existing folder; decisions are fitted later.
+
+    ``learnt``: training texts, some of which show ``quantise`` how large activations get.
+    """
     write_graph(classifier.network.cpu(), folder / PRECISIONS["fp32"])
-    quantise(folder / PRECISIONS["fp32"], folder / PRECISIONS["int8"])
     shutil.copyfile(merged / "tokenizer.json", folder / "tokenizer.json")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(classifier.max_length)
+    tokenizer.no_padding()
+    some = learnt[:: -(-len(learnt) // CALIBRATING)]
+    tokens = [one.ids for one in tokenizer.encode_batch(some)]
+    quantise(folder / PRECISIONS["fp32"], folder / PRECISIONS["int8"], tokens)
     hashes = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != ABOUT}
     content = {
         "labels": classifier.labels,
@@ -130,8 +141,8 @@ def run() -> str:
     draft, folder = root() / DRAFT, root() / "artifacts" / "export" / "model"
     shutil.rmtree(draft, ignore_errors=True)
     shutil.copytree(store.folder("finetune", "tfidf"), draft, copy_function=shutil.copyfile)
-    build(merged, classifier, draft)
-    rows = store.read_messages().query("in_scope and split != 'train'")
+    rows = store.read_messages().query("in_scope")
+    build(merged, classifier, rows.query("split == 'train'")["text"].tolist(), draft)
     parts = {split: rows[rows["split"] == split] for split in ("validation", "test")}
     truth = {name: numbers(part["label"], classifier.labels) for name, part in parts.items()}
     engines = {"torch": classifier} | {name: OnnxClassifier(draft, name) for name in PRECISIONS}

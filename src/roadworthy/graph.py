@@ -7,9 +7,17 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
 
 from roadworthy.models.network import IntentNetwork
+
+Floats = NDArray[np.float32]
+OUTLIER = 3.0
+"""A channel larger than this many medians of all channels is scaled down. Of 1.5, 2, 3 and 5 the
+one whose validation answers differ least from those in single precision (helpdesk)."""
 
 
 def write_graph(network: IntentNetwork, target: Path) -> None:
@@ -53,9 +61,61 @@ def write_graph(network: IntentNetwork, target: Path) -> None:
     onnx.save(model, target)
 
 
-def quantise(source: Path, target: Path) -> None:
-    """Weights in int8, per channel; activations are quantised as they come."""
+def _extremes(source: Path, names: list[str], tokens: list[list[int]]) -> dict[str, Floats]:
+    """The largest magnitude of each channel of the tensors named, over texts; (channels,) each."""
+    import onnx
+    import onnxruntime
+
+    model = onnx.load(source)
+    for name in names:
+        kind = onnx.TensorProto.FLOAT
+        model.graph.output.append(onnx.helper.make_tensor_value_info(name, kind, None))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    found: dict[str, Floats] = {}
+    for row in tqdm(tokens, desc="calibrate", unit="text", leave=False):
+        ids = np.array([row], dtype=np.int64)
+        values = session.run(names, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        for name, value in zip(names, values, strict=True):
+            largest = np.abs(value).reshape(-1, value.shape[-1]).max(axis=0)
+            found[name] = np.maximum(largest, found.get(name, 0))
+    return found
+
+
+def quantise(source: Path, target: Path, tokens: list[list[int]]) -> None:
+    """Weights in int8, per channel; activations are quantised as they come, each tensor as a whole.
+
+    A few channels that are many times as large as the others would leave these a few steps of the
+    256. They are divided by what they exceed ``OUTLIER`` medians, and their weights multiplied by
+    it: the same product (SmoothQuant, Xiao et al. 2023, for outliers alone).
+
+    Args:
+        source: the graph in single precision.
+        target: where the one in int8 goes.
+        tokens: training texts as token ids; they show which channels are large.
+
+    """
+    import onnx
+    from onnx import numpy_helper
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    graph = (model := onnx.load(source)).graph
+    weights = {one.name: one for one in graph.initializer}
+    products = [one for one in graph.node if one.op_type == "MatMul" and one.input[1] in weights]
+    entering = list(dict.fromkeys(one.input[0] for one in products))
+    for name, largest in _extremes(source, entering, tokens).items():
+        excess = np.maximum(1, largest / (OUTLIER * (np.median(largest) or 1))).astype(np.float32)
+        users = [one for one in products if one.input[0] == name]
+        graph.initializer.append(numpy_helper.from_array(1 / excess, f"{name}_scale"))
+        scaled = onnx.helper.make_node("Mul", [name, f"{name}_scale"], [f"{name}_scaled"])
+        graph.node.insert(min(list(graph.node).index(one) for one in users), scaled)
+        for user in users:
+            own = weights[user.input[1]]
+            grown = numpy_helper.to_array(own) * excess[:, None]
+            own.CopyFrom(numpy_helper.from_array(grown, own.name))
+            user.input[0] = f"{name}_scaled"
     logging.getLogger().setLevel(logging.ERROR)  # advice about pre-processing
-    quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
+    quantize_dynamic(model, target, per_channel=True, weight_type=QuantType.QInt8)

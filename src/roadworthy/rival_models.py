@@ -112,11 +112,11 @@ def recipe(rows: Rows, settings: Settings, keep: Path | None, choose: bool = Tru
 
     result |= {"curve": curve, "precision": cfg.precision} | scores(rows, decide)
     if keep:
-        _keep(trained.network, tokenizer, train.n_classes, encoder, keep)
+        _keep(trained.network, tokenizer, train, encoder, keep)
     return result
 
 
-def _keep(network: Any, tokenizer: Any, n_classes: int, encoder: Encoder, folder: Path) -> None:  # noqa: ANN401
+def _keep(network: Any, tokenizer: Any, train: Labelled, encoder: Encoder, folder: Path) -> None:  # noqa: ANN401
     """The tuned model, merged and as ONNX, for bulk scoring."""
     from roadworthy.export import build
     from roadworthy.models.lora import LoraClassifier, save_merged
@@ -124,8 +124,9 @@ def _keep(network: Any, tokenizer: Any, n_classes: int, encoder: Encoder, folder
     merged, onnx = folder / "merged", folder / "onnx"
     for made in (merged, onnx):
         made.mkdir(exist_ok=True)
-    save_merged(network, tokenizer, [str(n) for n in range(n_classes)], encoder.max_length, merged)
-    build(merged, LoraClassifier(merged, encoder), onnx)
+    labels = [str(n) for n in range(train.n_classes)]
+    save_merged(network, tokenizer, labels, encoder.max_length, merged)
+    build(merged, LoraClassifier(merged, encoder), train.texts, onnx)
 
 
 def _adapted(settings: Settings, n_classes: int) -> tuple[Any, Any]:

@@ -74,6 +74,7 @@ class OnnxClassifier:
         self.labels = self.about.labels
         self.tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.enable_truncation(self.about.max_length)
+        self.tokenizer.no_padding()  # whatever tokenizer.json says: ``logits`` pads batch by batch
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         options.log_severity_level = 3
