@@ -111,11 +111,6 @@ def test_a_message_from_the_future_is_not_fresh(project: Path):
         schema.inventory(frame, DATA, AUDIT)
 
 
-def test_as_of_must_be_a_date():
-    with pytest.raises(UserError, match=r"audit\.as_of = 'soon' is not a date"):
-        schema.as_of(Audit(as_of="soon"))
-
-
 def test_label_errors_are_a_share_of_the_verified_rows():
     frame = messages(["a", "a", "b", "b"])
     gold = pd.Series({"m0": "a", "m1": "b"})

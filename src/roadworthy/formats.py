@@ -44,8 +44,8 @@ def read_csv(text: str, file: File, columns: list[str]) -> pd.DataFrame:
             if row and len(row) != len(header):
                 raise UserError(
                     f"{file.path}, row {number} (line {reader.line_num}): {len(row)} fields, the "
-                    f"header has {len(header)}. A comma or a quote in the text needs the whole "
-                    f"field in double quotes."
+                    f"header has {len(header)}. A comma, a quote or a line break in the text "
+                    f"needs the whole field in double quotes."
                 )
             rows += [row] if row else []
             numbers += [number] if row else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, is_dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,13 +22,26 @@ def check(settings: Settings) -> None:
     """Refuse settings that cannot be run; the message names the key and the value.
 
     Raises:
-        UserError: value out of range or not among the choices, empty list, path out of the project,
-            file outside data/ without its hash, a secret where only its name belongs.
+        UserError: value out of range or not among the choices, empty list, no date, path out of the
+            project, file outside data/ without its hash, a secret where only its name belongs.
     """
     _secrets(settings)
     _ranges(settings)
     _lists(settings)
+    _dates(settings)
     _files(settings)
+
+
+def _dates(settings: Settings) -> None:
+    """Days that results are measured by must be days."""
+    days = {"audit.as_of": settings.audit.as_of, "cost.prices_as_of": settings.cost.prices_as_of}
+    for number, api in enumerate(settings.cost.apis):
+        days[f"cost.apis[{number}].prices_as_of"] = api.prices_as_of
+    for key, day in days.items():
+        try:
+            date.fromisoformat(day)
+        except ValueError as error:
+            raise UserError(f"config: {key} = {day!r} is not a date (YYYY-MM-DD)") from error
 
 
 def _secrets(settings: Settings) -> None:
