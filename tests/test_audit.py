@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pkgutil
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,8 +10,7 @@ import pytest
 
 from roadworthy import audit, checks, duplicates, personal
 from roadworthy.checks import semantic_twin
-from roadworthy.errors import UserError
-from roadworthy.settings import Audit, Data, Encoder, File, Split
+from roadworthy.settings import Audit, Encoder, Split
 from roadworthy.split import freeze
 
 SETTINGS = Audit(as_of="2026-03-31", tail_rows=3, length_edges=[8, 20])
@@ -180,16 +178,3 @@ def test_large_data_goes_without_vectors():
     texts = [pd.Series(["one", "two"]), pd.Series(["three"])]
     few = Audit(as_of="2026-03-31", embed_rows=1)
     assert audit.embedded(texts, few, Encoder()) == [None, None]
-
-
-def test_training_rows_that_people_found_to_fit_no_class_leave_the_scope():
-    messages, _, _ = run(ROWS)
-    data = Data(name="x", files=[File(path="data/x/m.csv")], out_of_scope="oos")
-    found = pd.DataFrame({"id": ["m0", "m1", "m5", "m6"], "label": ["oos", "track", "oos", "oos"]})
-    after = audit.settled(messages, found, data).set_index("id")
-    assert after.loc["m0", ["label", "in_scope"]].tolist() == ["oos", False]
-    assert after.drop("m0").equals(messages.set_index("id").drop("m0")), "training rows alone"
-    lost = pd.DataFrame({"id": ["m3", "m4"], "label": ["oos", "oos"]})
-    with pytest.raises(UserError, match="no training row of class 'track'"):
-        audit.settled(messages, lost, data)
-    assert audit.settled(messages, lost, replace(data, out_of_scope=None)).equals(messages)

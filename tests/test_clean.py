@@ -9,10 +9,12 @@ from roadworthy.clean import (
     choose,
     compare,
     decisions,
+    effect_of_review,
     review_queue,
     treat,
     with_made,
 )
+from roadworthy.rows import Rows
 from roadworthy.settings import Clean
 
 LABELS = ["a", "b", "c"]
@@ -51,6 +53,7 @@ def test_weights_are_what_is_thought_of_the_labels(planted):
 def test_no_class_is_ever_lost(arm, y, flagged, suggested):
     right = np.where(flagged, 0.0, 1.0)
     issues = pd.DataFrame({"is_label_issue": flagged, "suggested": suggested, "right": right})
+    issues["set_aside"] = False
     labels, weights = treat(np.array(y), issues, arm)
     assert set(labels[weights > 0]) == set(y)
 
@@ -159,3 +162,29 @@ def test_a_reviewed_row_keeps_what_was_filed_and_says_who_decided(planted):
     row = table.loc[5]
     assert (row["action"], row["reason"]) == ("relabel", "decided in a review")
     assert (row["original"], row["label"]) == (LABELS[y[5]], LABELS[(y[5] + 1) % 3])
+    aside = issues.assign(is_label_issue=kept, set_aside=kept)
+    row = decisions(train, aside, LABELS, "none", filed, kept).loc[7]
+    assert (row["action"], row["reason"]) == ("drop", "decided in a review: fits none")
+    assert row["label"] == row["original"]
+
+
+@pytest.mark.parametrize(
+    ("relabelled", "strange", "better"),
+    [([], [], False), ([0, 1, 2, 3, 4, 5], [], True), ([], [0, 1, 2, 3, 4, 5], True)],
+)
+def test_what_people_changed_is_scored_on_validation_rows(relabelled, strange, better):
+    truth = np.repeat([0, 1], 10)
+    X = np.random.default_rng(0).normal(size=(20, 4)) * 0.1 + 3 * np.eye(4)[truth]
+    filed = truth.copy()
+    filed[:6] = 1  # of class 0, and filed as the other
+    y = filed.copy()
+    y[relabelled] = 0
+    looked, aside = np.isin(np.arange(20), relabelled + strange), np.isin(np.arange(20), strange)
+    names = np.array(["a", "b"])
+    before, after = (pd.DataFrame({"label": names[one]}) for one in (filed, y))
+    both, labels = {"train": X, "validation": X}, {"train": y, "validation": truth}
+    rows = Rows(before, after, looked, ["a", "b"], both, both, labels, strange=aside)
+    found = effect_of_review(rows, Clean(resamples=200), 0)
+    assert found["looked_at"] == len(relabelled) + len(strange)
+    assert (found["relabelled"], found["set_aside"]) == (len(relabelled), len(strange))
+    assert (found["gain"] > 0.2) == better

@@ -7,8 +7,9 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from roadworthy import dynamics, looks
+from roadworthy.clean import ARMS, treat
 from roadworthy.detectors import FEW, OWN, STOCK, detect, ensemble_scores, inject, stock
-from roadworthy.looks import NOBODY, Looks
+from roadworthy.looks import NO_CLASS, NOBODY, Looks
 from roadworthy.looks import sample as spread
 from roadworthy.settings import Clean
 from roadworthy.views import Views
@@ -116,6 +117,32 @@ def test_trusted_rows_are_learnt_from_and_never_flagged(sample):
     assert not found.flag[:4].any()
     assert (found.right[:4] == 1).all()
     assert found.flag[4:12].mean() > 0.6
+
+
+def test_rows_that_fit_no_class_teach_nothing_and_are_flagged(sample):
+    X, truth = sample
+    decided = truth.copy()
+    decided[:8] = NO_CLASS
+    asked: list[np.ndarray] = []
+
+    def expert(keep: np.ndarray) -> np.ndarray:
+        asked.append(keep)
+        return np.full((len(truth), CLASSES), 1 / CLASSES)
+
+    told = Looks(np.arange(len(truth)) < 12, truth, decided)
+    found = detect(views(X), truth, SETTINGS, 0, told, expert)
+    assert not any(keep[:8].any() for keep in asked)
+    assert asked[0][8:12].all()
+    assert found.flag[:12].tolist() == [True] * 8 + [False] * 4
+    assert found.right[:12].tolist() == [0.0] * 8 + [1.0] * 4
+    assert found.counted["wrong"] == 8
+    issues = found.issues(truth)
+    assert issues["set_aside"].sum() == 8
+    for arm in ARMS:
+        labels, weights = treat(truth, issues, arm)
+        assert (weights[:8] == 0).all()
+        assert (weights[8:12] == 1).all()
+        assert (labels[:8] == truth[:8]).all()
 
 
 def test_looks_say_what_no_model_doubts(sample_of_hard, monkeypatch):

@@ -232,6 +232,16 @@ def test_the_handlers_go_through_the_queue(filed: Path):
     assert id == ""
 
 
+def test_a_message_that_fits_nothing_is_decided_and_taken_back_like_any_other(filed: Path):
+    data = replace(settings(FILE), out_of_scope="other")
+    handlers = Handlers(data)
+    said, id, *_, session = handlers.decide("=c", "other", Session())
+    assert (said, id) == ("2 doubted labels wait, then a sample of 1; 1 decided.", "b")
+    _, id, *_ = handlers.undo(session)
+    assert id == "=c"
+    assert companions.decisions(data, MESSAGES).empty
+
+
 def test_only_what_this_session_decided_is_taken_back(filed: Path):
     handlers = Handlers(settings())
     handlers.decide("a", "greet", Session())

@@ -44,26 +44,27 @@ def test_decisions_change_training_rows_only_and_what_was_filed_is_kept():
     assert rows.y["test"].tolist() == [1]
 
 
-def test_rows_that_people_set_aside_are_counted_and_not_learnt():
-    messages = MESSAGES.assign(
-        label=["oos", "b", "a", "oos", "b"],
-        in_scope=[False, True, True, False, True],
-        split=["train"] * 3 + ["test"] * 2,
-        text=["one lamp", "two lamps", "my lamps", "what", "parcel again"],
-    )
-    looked = pd.DataFrame({"id": ["1", "4"], "label": ["oos", "oos"]})
-    rows = prepare(messages, np.arange(10.0).reshape(5, 2), looked, ["a", "b"], 0)
-    assert rows.set_aside == 1
-    assert rows.train["id"].tolist() == ["2", "3"]
-    assert not rows.looked.any()
-
-
 def test_what_people_decided_is_applied_to_training_rows_only():
     train = pd.DataFrame({"id": ["1", "2", "3"], "label": ["a", "b", "b"]}, index=[4, 7, 9])
     looked = pd.DataFrame({"id": ["2", "3", "99"], "label": ["c", "b", "a"]})
-    changed, seen = reviewed(train, looked)
+    changed, seen, strange = reviewed(train, looked, ["a", "b", "c"])
     assert changed["label"].tolist() == ["a", "c", "b"]
     assert seen.tolist() == [False, True, True]
-    assert reviewed(train, looked.head(0))[0]["label"].tolist() == ["a", "b", "b"]
-    with pytest.raises(UserError, match="no training row of class 'a'"):
-        reviewed(train, pd.DataFrame({"id": ["1"], "label": ["b"]}))
+    assert not strange.any()
+    nobody = reviewed(train, looked.head(0), ["a", "b", "c"])
+    assert nobody[0]["label"].tolist() == ["a", "b", "b"]
+    for label in ("b", "oos"):
+        with pytest.raises(UserError, match="no training row of class 'a'"):
+            reviewed(train, pd.DataFrame({"id": ["1"], "label": [label]}), ["a", "b"])
+
+
+def test_a_row_that_fits_no_class_keeps_its_label_and_counts_as_wrong():
+    messages = MESSAGES.assign(
+        label=["a", "b", "b", "oos", "b"], split=["train"] * 3 + ["test"] * 2
+    )
+    looked = pd.DataFrame({"id": ["2", "3", "5"], "label": ["oos", "b", "oos"]})
+    rows = prepare(messages, np.arange(10.0).reshape(5, 2), looked, ["a", "b"], 0)
+    assert rows.y["train"].tolist() == rows.y_filed.tolist() == [0, 1, 1]
+    assert rows.y["test"].tolist() == [1]
+    assert rows.looks.rows.tolist() == [False, True, True]
+    assert rows.looks.strange.tolist() == rows.looks.wrong.tolist() == [False, True, False]

@@ -12,7 +12,6 @@ from roadworthy import admission
 from roadworthy.census import class_table, length_bands, words
 from roadworthy.checks import Issues
 from roadworthy.duplicates import Duplicates, find
-from roadworthy.errors import UserError
 from roadworthy.models.encoder import SentenceEncoder
 from roadworthy.settings import Audit, Data, Encoder
 from roadworthy.split import Frozen, freeze
@@ -91,21 +90,6 @@ def periods(
         named: (before, recent),
         f"before {middle.date()}, then until {cut.date()}": (early, before & ~early),
     }
-
-
-def settled(messages: pd.DataFrame, decisions: pd.DataFrame, data: Data) -> pd.DataFrame:
-    """The messages for later stages: training rows that people found to fit no class say so.
-
-    Raises:
-        UserError: a class would have no training row left.
-    """
-    strange = decisions.loc[decisions["label"] == data.out_of_scope, "id"]
-    aside = messages["id"].isin(strange) & (messages["split"] == "train") & messages["in_scope"]
-    learnt = messages.query("split == 'train' and in_scope")["label"]
-    if lost := sorted(set(learnt) - set(learnt[~aside])):
-        raise UserError(f"{data.decisions} leaves no training row of class {lost[0]!r}: keep one")
-    label = messages["label"].mask(aside, data.out_of_scope)
-    return messages.assign(label=label, in_scope=messages["in_scope"] & ~aside)
 
 
 def record(

@@ -49,9 +49,10 @@ def treat(y: Integers, issues: pd.DataFrame, arm: str) -> tuple[Integers, Floats
     """Labels after one arm, and what each row counts in training: 0 if dropped, else up to 1.
 
     ``weight`` lets a row count by the probability that its label is right. A class that would lose
-    all its rows keeps them as they are.
+    all its rows keeps them as they are. No arm learns from rows that people have set aside.
     """
-    flagged = issues["is_label_issue"].to_numpy(dtype=bool)
+    aside = issues["set_aside"].to_numpy(dtype=bool)
+    flagged = issues["is_label_issue"].to_numpy(dtype=bool) & ~aside
     labels, weights = y.copy(), np.ones(len(y))
     if arm == "drop":
         weights[flagged] = 0.0
@@ -59,8 +60,10 @@ def treat(y: Integers, issues: pd.DataFrame, arm: str) -> tuple[Integers, Floats
         labels[flagged] = issues["suggested"].to_numpy()[flagged]
     if arm == "weight":
         weights = np.maximum(issues["right"].to_numpy(np.float64), LEAST)
-    while len(lost := np.setdiff1d(y, labels[weights > 0])):
-        labels[y == lost[0]], weights[y == lost[0]] = lost[0], 1.0
+    weights[aside] = 0.0
+    while len(lost := np.setdiff1d(y[~aside], labels[weights > 0])):
+        kept = (y == lost[0]) & ~aside
+        labels[kept], weights[kept] = lost[0], 1.0
     return labels, weights
 
 
@@ -85,6 +88,7 @@ def compare(
     draws = resampled(len(y["validation"]), settings.resamples, seed)
     arms: list[Arm] = []
     reference: NDArray[np.bool_] | None = None
+    free = ~issues["set_aside"].to_numpy(dtype=bool)
     for name in tqdm(ARMS, desc="arms", unit="arm"):
         labels, counts = treat(y["train"], issues, name)
         keep = counts > 0
@@ -99,7 +103,7 @@ def compare(
             Arm(
                 name=name,
                 train_rows=int(keep.sum()),
-                changed=int(((counts < 0.5) | (labels != y["train"])).sum()),
+                changed=int((((counts < 0.5) | (labels != y["train"])) & free).sum()),
                 validation_accuracy=float(right.mean()),
                 gain=gain.value,
                 gain_low=gain.low,
@@ -113,25 +117,20 @@ def compare(
 def effect_of_review(rows: Rows, settings: Clean, seed: int) -> dict[str, float]:
     """What people's decisions changed: rows relabelled or set aside, and the gain on validation.
 
-    The gain is that of a probe on sentence vectors by the rows relabelled, with its 95 % interval;
-    0 without decisions. ``set_aside`` counts rows that fit no class: nobody learns them any more.
+    The gain is that of a probe on sentence vectors, with its 95 % interval; 0 without decisions.
     """
-    known: dict[str, float] = {"set_aside": rows.set_aside}
-    known["looked_at"] = int(rows.looked.sum()) + rows.set_aside
-    if not rows.looked.any():
-        return known | dict.fromkeys(("relabelled", "gain", "gain_low", "gain_high"), 0)
+    looks, names = rows.looks, ("looked_at", "relabelled", "set_aside")
+    if looks is None:
+        return dict.fromkeys((*names, "gain", "gain_low", "gain_high"), 0)
     right = []
-    for y in (rows.y_filed, rows.y["train"]):
-        probe = fit_probe(rows.X["train"], y, len(rows.labels), settings.C)
+    for y, learnt in ((looks.filed, looks.filed >= 0), (looks.decided, ~looks.strange)):
+        probe = fit_probe(rows.X["train"][learnt], y[learnt], len(rows.labels), settings.C)
         right.append(probe.predict(rows.X["validation"]) == rows.y["validation"])
     draws = resampled(len(right[0]), settings.resamples, seed)
     gain = difference(right[1], right[0], draws, CONFIDENCE)
-    return known | {
-        "relabelled": int((rows.y_filed != rows.y["train"]).sum()),
-        "gain": gain.value,
-        "gain_low": gain.low,
-        "gain_high": gain.high,
-    }
+    flags = (looks.rows, looks.wrong & ~looks.strange, looks.strange)
+    counts = {name: int(flag.sum()) for name, flag in zip(names, flags, strict=True)}
+    return counts | {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
 
 
 def choose(arms: list[Arm]) -> Arm:
@@ -167,6 +166,7 @@ def decisions(
     changed = [weights == 0, names[treated] != original, weights < 0.5]
     action = np.select(changed, ["drop", "relabel", "weight"], "keep")
     by_people = (train["label"] != filed["label"]).to_numpy() | looked
+    said = np.where(issues["set_aside"], "decided in a review: fits none", "decided in a review")
     others = names[issues["suggested"]]
     reasons = [
         f"doubted: right with probability {row.right:.2f}, label score {row.label_score:.2f}, "
@@ -177,8 +177,8 @@ def decisions(
     ]
     flagged = np.where(action == "keep", "flagged, kept (arm " + arm + "): ", "")
     reason = [
-        "decided in a review" if people else mark + text if text else "not flagged"
-        for mark, text, people in zip(flagged, reasons, by_people, strict=True)
+        word if people else mark + text if text else "not flagged"
+        for mark, text, people, word in zip(flagged, reasons, by_people, said, strict=True)
     ]
     return pd.DataFrame(
         {

@@ -52,6 +52,8 @@ class Found:
     found where it contradicts that (``learnt``)."""
     flag: Flags
     """Rows whose label is more likely wrong than right."""
+    strange: Flags
+    """Rows that fit no class, as people found: not learnt from, and flagged."""
     counted: dict[str, Any] = field(default_factory=NOBODY.copy)
     """What people found, see ``looks.tell``."""
 
@@ -61,8 +63,9 @@ class Found:
         return self.opinions["last"]
 
     def issues(self, y: Integers) -> pd.DataFrame:
-        """Per row ``is_label_issue, label_score`` (low is bad), ``suggested, confidence, right``.
+        """What is thought of each row.
 
+        ``is_label_issue, label_score`` (low is bad), ``suggested, confidence, right, set_aside``.
         What is suggested is the likeliest label other than the given one, with its probability;
         ``right`` is the probability that the given label is right.
         """
@@ -74,6 +77,7 @@ class Found:
                 "suggested": rest.argmax(axis=1),
                 "confidence": rest.max(axis=1),
                 "right": self.right,
+                "set_aside": self.strange,
             }
         )
 
@@ -81,7 +85,7 @@ class Found:
         """The same, with what people found: ``right``, ``flag`` and ``counted`` are theirs."""
         score = ensemble_scores(self.opinions, looks.filed)[self.chosen]
         told, counted = tell(score, self.right, looks, seed)
-        right = np.where(looks.rows, 1.0, told)
+        right = np.where(looks.rows, ~looks.strange, told)
         return replace(self, right=right, flag=right < DOUBT, counted=counted)
 
 
@@ -113,19 +117,25 @@ def _opinions(parts: dict[str, Floats], expert: Floats | None = None) -> tuple[F
 
 
 def _rounds(
-    views: Views, y: Integers, trusted: Flags, settings: Clean, seed: int, tuned: Tuned | None
+    views: Views,
+    y: Integers,
+    trusted: Flags,
+    strange: Flags,
+    settings: Clean,
+    seed: int,
+    tuned: Tuned | None,
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Scores, and the out-of-fold probabilities of the ``first`` and the ``last`` round."""
-    keep = np.ones(len(y), dtype=bool)
+    keep = ~strange
     steps = 2 * settings.folds * (settings.rounds + 1)
     with tqdm(total=steps, desc="detectors", unit="head", leave=False) as bar:
         parts = views.judge(y, keep, settings, seed, bar)
         unseen, first = _opinions(parts)
         held_out = {"first": unseen}
         for _ in range(settings.rounds):
-            keep = trusted | (posterior(unseen, y) >= DOUBT)
+            keep = ~strange & (trusted | (posterior(unseen, y) >= DOUBT))
             for label in np.setdiff1d(y, y[keep]):  # a class that is wholly doubted is still learnt
-                keep |= y == label
+                keep |= ~strange & (y == label)
             parts = views.judge(y, keep, settings, seed, bar)
             unseen, _ = _opinions(parts)
     expert = tuned(keep) if tuned else None
@@ -184,20 +194,22 @@ def detect(
         y: given labels as integers.
         settings: folds, C and rounds.
         seed: of folds and injected errors.
-        looks: what people have looked at: such rows are always learnt from and never flagged, and
-            if they are enough, they may say how likely the other labels are right, see ``tell``.
+        looks: what people have looked at: such rows are always learnt from and never flagged, or,
+            if they fit no class, never learnt from and always flagged. If they are enough, they may
+            say how likely the other labels are right, see ``tell``.
         tuned: a fine-tuned network's opinion, asked once, after the rounds; none is asked in the
             trial on injected errors.
 
     """
     nobody = np.zeros(len(y), dtype=bool)
-    trusted = nobody if looks is None else looks.rows
-    scores, held_out = _rounds(views, y, trusted, settings, seed, tuned)
+    strange = nobody if looks is None else looks.strange
+    trusted = nobody if looks is None else looks.rows & ~strange
+    scores, held_out = _rounds(views, y, trusted, strange, settings, seed, tuned)
     unseen = held_out["last"]
-    right = np.where(trusted, 1.0, posterior(unseen, y))
+    right = np.where(trusted, 1.0, np.where(strange, 0.0, posterior(unseen, y)))
     flag = right < DOUBT
     labels, wrong = inject(y, unseen, flag, seed)
-    trial, _ = _rounds(views, labels, nobody, settings, seed, None)
+    trial, _ = _rounds(views, labels, nobody, strange, settings, seed, None)
     # Suspects of the real labels may be errors themselves: they say nothing about a detector.
     judged = ~flag
     injected = {
@@ -209,5 +221,5 @@ def detect(
     # A handful of suspects says nothing of the errors' shape: then no shape is assumed.
     few = flag.mean() < FEW
     chosen = OWN[0] if few else max(OWN, key=lambda name: np.nan_to_num(injected[name]))
-    found = Found(scores, chosen, injected, held_out, right, flag)
+    found = Found(scores, chosen, injected, held_out, right, flag, strange)
     return found if looks is None else found.learnt(looks, seed)

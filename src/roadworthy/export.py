@@ -36,7 +36,7 @@ DRAFT = "artifacts/export/model.draft"
 SINGLE = 200
 """Messages timed one by one."""
 CALIBRATING = 300
-"""At most as many training texts show how large activations get."""
+"""About as many training texts show how large activations get."""
 
 
 def build(merged: Path, classifier: LoraClassifier, learnt: list[str], folder: Path) -> None:
@@ -49,7 +49,7 @@ def build(merged: Path, classifier: LoraClassifier, learnt: list[str], folder: P
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(classifier.max_length)
     tokenizer.no_padding()
-    some = learnt[:: -(-len(learnt) // CALIBRATING)]
+    some = learnt[:: max(1, len(learnt) // CALIBRATING)]
     tokens = [one.ids for one in tokenizer.encode_batch(some)]
     quantise(folder / PRECISIONS["fp32"], folder / PRECISIONS["int8"], tokens)
     hashes = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != ABOUT}

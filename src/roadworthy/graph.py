@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
+from collections import Counter
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +25,9 @@ one whose validation answers differ least from those in single precision (helpde
 def write_graph(network: IntentNetwork, target: Path) -> None:
     """The network as an ONNX graph: ``input_ids, attention_mask`` (batch, tokens) to ``logits``.
 
-    Names of source files are taken out, so that the bytes do not depend on the folder. The
-    network's attention is spelt out from then on (``eager``): that takes fewer nodes than the fused
-    call, which guards against rows that see nothing, and a tenth less time for one message.
+    Names of source files are taken out, so that the bytes do not depend on the folder. Attention is
+    spelt out (``eager``): that takes fewer nodes than the fused call, which guards against rows
+    that see nothing, and a tenth less time for one message.
     """
     import onnx
 
@@ -35,6 +37,7 @@ def write_graph(network: IntentNetwork, target: Path) -> None:
     longest = int(network.base.config.max_position_embeddings)
     shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", min=2, max=longest)}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    network = deepcopy(network)
     network.base.set_attn_implementation("eager")
     with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="roadworthy-") as folder:
         warnings.simplefilter("ignore")
@@ -104,7 +107,12 @@ def quantise(source: Path, target: Path, tokens: list[list[int]]) -> None:
 
     graph = (model := onnx.load(source)).graph
     weights = {one.name: one for one in graph.initializer}
-    products = [one for one in graph.node if one.op_type == "MatMul" and one.input[1] in weights]
+    used = Counter(name for one in graph.node for name in one.input)
+    products = [
+        one
+        for one in graph.node
+        if one.op_type == "MatMul" and one.input[1] in weights and used[one.input[1]] == 1
+    ]
     entering = list(dict.fromkeys(one.input[0] for one in products))
     for name, largest in _extremes(source, entering, tokens).items():
         excess = np.maximum(1, largest / (OUTLIER * (np.median(largest) or 1))).astype(np.float32)

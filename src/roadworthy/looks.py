@@ -24,6 +24,7 @@ FIFTHS, FEW = 5, 5
 what they find there alone would be told of rows that nothing speaks against. As many labels are
 wanted of those found wrong, and of those found right."""
 DRAWS = 200
+NO_CLASS = -1
 NOBODY: dict[str, Any] = {
     "rows": 0,
     "wrong": 0,
@@ -43,6 +44,12 @@ class Looks:
     rows: Flags
     filed: Integers
     decided: Integers
+    """``NO_CLASS`` where a row fits none."""
+
+    @property
+    def strange(self) -> Flags:
+        """Rows that fit no class, as people found."""
+        return np.asarray(self.decided == NO_CLASS)
 
     @property
     def wrong(self) -> Flags:

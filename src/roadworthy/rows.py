@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from roadworthy.census import shown
 from roadworthy.doubt import DOUBT, others, posterior
 from roadworthy.errors import UserError
-from roadworthy.looks import Looks
+from roadworthy.looks import NO_CLASS, Looks
 from roadworthy.models.architecture import numbers
 from roadworthy.models.probe import fit_probe
 from roadworthy.noise import Flags, Integers, Noise, noise
@@ -38,8 +38,8 @@ class Rows:
     y: dict[str, Integers]
     test: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Test rows."""
-    set_aside: int = 0
-    """Training rows that people found to fit no class: the audit took them out of scope."""
+    strange: Flags | None = None
+    """Training rows that fit no class, as people found; they keep their filed label here."""
 
     @property
     def clusters(self) -> Integers:
@@ -54,7 +54,11 @@ class Rows:
     @property
     def looks(self) -> Looks | None:
         """What people found at the rows they looked at; None if there is none."""
-        return Looks(self.looked, self.y_filed, self.y["train"]) if self.looked.any() else None
+        if not self.looked.any():
+            return None
+        decided = self.y["train"]
+        decided = decided if self.strange is None else np.where(self.strange, NO_CLASS, decided)
+        return Looks(self.looked, self.y_filed, decided)
 
     @property
     def y_filed(self) -> Integers:
@@ -70,14 +74,13 @@ def prepare(
     Args:
         messages: every message, as the audit wrote them.
         vectors: one row per message.
-        looked: people's decisions, ``id, label``; those that a row fits no class are in
-            ``messages`` already (``audit.settled``).
+        looked: people's decisions, ``id, label``; a label that is no class says that none fits.
         labels: class names.
         seed: of the compression of TF-IDF.
 
     """
     filed = messages[(messages["split"] == "train") & messages["in_scope"]]
-    train, seen = reviewed(filed, looked)
+    train, seen, strange = reviewed(filed, looked, labels)
     both = joint(vectors, messages["text"].tolist(), messages.index.isin(train.index), seed)
     decided = messages["label"].where(~messages.index.isin(train.index), train["label"])
     X, J, y = {}, {}, {}
@@ -85,9 +88,7 @@ def prepare(
         rows = ((messages["split"] == split) & messages["in_scope"]).to_numpy()
         X[split], J[split], y[split] = vectors[rows], both[rows], numbers(decided[rows], labels)
     test = messages[(messages["split"] == "test") & messages["in_scope"]]
-    strange = messages[(messages["split"] == "train") & ~messages["in_scope"]]
-    aside = int(strange["id"].isin(looked["id"]).sum())
-    return Rows(filed, train, seen.to_numpy(), labels, X, J, y, test, aside)
+    return Rows(filed, train, seen.to_numpy(), labels, X, J, y, test, strange.to_numpy())
 
 
 def of_test(rows: Rows, kept: Flags, C: float) -> tuple[Noise, pd.DataFrame]:
@@ -106,15 +107,19 @@ def of_test(rows: Rows, kept: Flags, C: float) -> tuple[Noise, pd.DataFrame]:
     return noise(y, p), found.sort_values("right", kind="stable")
 
 
-def reviewed(train: pd.DataFrame, looked: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """Give the training rows people's labels, and say which rows they have looked at.
+def reviewed(
+    train: pd.DataFrame, looked: pd.DataFrame, labels: list[str]
+) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
+    """Give the training rows people's labels, and say which they have looked at, which fit none.
 
     ``train`` has ``id, label``; ``looked`` has ``id, label``: what a person decided, the given
-    label included. Rows that are no training rows are left aside: cleaning touches no others.
+    label included, or one that is not among ``labels`` where none fits: such a row keeps what was
+    filed. Rows that are no training rows are left aside: cleaning touches no others.
     """
-    seen = train["id"].isin(looked["id"])
-    decided = train.loc[seen, "id"].map(looked.set_index("id")["label"])
-    changed = train.assign(label=train["label"].where(~seen, decided))
-    if lost := sorted(set(train["label"]) - set(changed["label"])):
+    decided = train["id"].map(looked.set_index("id")["label"])
+    seen = decided.notna()
+    strange = seen & ~decided.isin(labels)
+    changed = train.assign(label=train["label"].where(~seen | strange, decided))
+    if lost := sorted(set(train["label"]) - set(changed["label"][~strange])):
         raise UserError(f"data.decisions leaves no training row of class {lost[0]!r}: keep one")
-    return changed, seen
+    return changed, seen, strange

@@ -99,8 +99,8 @@ def _lists(settings: Settings) -> None:
             raise UserError(f"config: {key} = {list(items)}: a list of plain values is needed")
         if len(set(items)) < len(items):
             raise UserError(f"config: {key} = {list(items)} names something twice")
-    known = settings.baseline.architectures
-    if unknown := [name for name in known if name not in ARCHITECTURES]:
+    named = settings.baseline.architectures
+    if unknown := [name for name in named if name not in ARCHITECTURES]:
         raise UserError(
             f"config: baseline.architectures: {unknown[0]!r} is unknown; there are "
             f"{', '.join(ARCHITECTURES)}"

@@ -86,7 +86,7 @@ class Data:
     decisions: str | None = None
     """CSV below data/ with ``id, label``: what people decided about rows of the review queue, the
     given label included. Training rows get that label and are doubted no more; those that are given
-    ``out_of_scope`` are no longer learnt as a class."""
+    ``out_of_scope`` are learnt no more."""
     synthetic: str | None = None
     """CSV below data/ with ``id, text, label``: training rows that no customer wrote. They are let
     in only if the score on real rows held out does not fall."""
@@ -363,6 +363,7 @@ class Endpoint:
 ARCHITECTURES = (
     "majority", "keyword", "tfidf", "static", "pool", "boosted", "neighbours", "probe", "endpoint"
 )  # fmt: skip
+"""What may be compared with the fine-tuned model."""
 
 
 @dataclass

@@ -23,6 +23,8 @@ from roadworthy.errors import UserError
 from roadworthy.models.architecture import softmax
 
 ABOUT = "export.json"
+AT_ONCE = 4096
+"""Texts whose tokens are found at once."""
 INPUTS = ("input_ids", "attention_mask")
 PRECISIONS = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
 REDO = "run `python -m roadworthy export`"
@@ -88,7 +90,10 @@ class OnnxClassifier:
     def logits(self, texts: Sequence[str], batch_size: int = 32) -> NDArray[np.float32]:
         """Logits (n, classes), batched by the number of tokens, in the order of ``texts``."""
         out = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
-        encoded = [one.ids for one in self.tokenizer.encode_batch(list(texts))]
+        encoded: list[list[int]] = []
+        for start in range(0, len(texts), AT_ONCE):  # what else a tokenizer gives takes much memory
+            batch = list(texts[start : start + AT_ONCE])
+            encoded += [one.ids for one in self.tokenizer.encode_batch(batch)]
         order = sorted(range(len(texts)), key=lambda row: len(encoded[row]))
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
