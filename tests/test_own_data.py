@@ -36,6 +36,16 @@ ENDINGS = [
     "next week",
     "in August",
 ]
+OTHER = ["who are you", "thank you", "is it going to rain", "sing me a song", "what is love", "hm"]
+OPTION = """name: mine
+files:
+  - path: data/mine/mail.csv
+id: number
+text: message
+label: topic
+out_of_scope: other
+decisions: data/mine/decisions.csv
+"""
 
 
 def test_a_csv_the_project_has_never_seen(tmp_path: Path):
@@ -45,13 +55,18 @@ def test_a_csv_the_project_has_never_seen(tmp_path: Path):
     folder.mkdir()
     with (folder / "mail.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["topic", "ignored", "message"])
-        for topic, openings in TOPICS.items():
-            writer.writerows(
-                [topic, "x", f"{opening} {ending}?"] for opening in openings for ending in ENDINGS
-            )
-    option = "name: mine\nfiles:\n  - path: data/mine/mail.csv\ntext: message\nlabel: topic\n"
-    (clone / "conf" / "data" / "mine.yaml").write_text(option)
+        writer.writerow(["topic", "number", "message"])
+        rows = [
+            [topic, f"{topic}-{start}-{end}", f"{opening} {ending}?"]
+            for topic, openings in TOPICS.items()
+            for start, opening in enumerate(openings)
+            for end, ending in enumerate(ENDINGS)
+        ]
+        writer.writerows([*rows, *(["other", f"other-{n}", word] for n, word in enumerate(OTHER))])
+    decided = {id: "other" if place % 2 else topic for place, (topic, id, _) in enumerate(rows[:9])}
+    lines = ["id,label", *(f"{id},{label}" for id, label in decided.items())]
+    (folder / "decisions.csv").write_text("\n".join(lines) + "\n")
+    (clone / "conf" / "data" / "mine.yaml").write_text(OPTION)
     succeed(clone, "git", "add", "data/mine", "conf/data/mine.yaml")
     before = (clone / "reports" / "metrics" / "audit.json").read_bytes()
     options = ["--temp", "-n", "mine", "-S", "profile=smoke", "-S", "data=mine"]
@@ -61,4 +76,10 @@ def test_a_csv_the_project_has_never_seen(tmp_path: Path):
     verdict = json.loads(succeed(clone, "git", "show", "mine:reports/metrics/readiness.json"))
     evaluated = json.loads(succeed(clone, "git", "show", "mine:reports/metrics/evaluate.json"))
     assert verdict
+    review = json.loads(succeed(clone, "git", "show", "mine:reports/metrics/clean.json"))["review"]
+    table = succeed(clone, "git", "show", "mine:reports/tables/clean/decisions.csv")
+    aside = [row for row in csv.DictReader(table.splitlines()) if "fits none" in row["reason"]]
+    assert len(aside) == review["set_aside"] > 0
+    assert {(row["action"], decided[row["id"]]) for row in aside} == {("drop", "other")}
+    assert (review["relabelled"], review["looked_at"] > len(aside)) == (0, True)
     assert evaluated["rows"]["test"] > 0

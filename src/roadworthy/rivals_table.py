@@ -8,6 +8,7 @@ from typing import Any
 from roadworthy.commit import commit
 from roadworthy.intervals import wilson
 from roadworthy.markdown import table
+from roadworthy.models.onnx import BATCH
 from roadworthy.rival_models import best
 from roadworthy.settings import Settings
 
@@ -152,7 +153,7 @@ The same regression (C = {settings.baseline.probe.C:g}) on all training rows.
 ## Bulk scoring
 
 All test texts at once after a warm-up, in batches of each one's default size
-({settings.encoder.batch_size} for ours), {turns} times in turns. The fine-tuned network runs in
-{cfg.precision}, int8 in ONNX Runtime.
+({settings.encoder.batch_size} for ours, {BATCH} in ONNX Runtime), {turns} times in turns. The
+fine-tuned network runs in {cfg.precision}, int8 in ONNX Runtime.
 
 {_bulk(results)}"""

@@ -23,6 +23,7 @@ from roadworthy.errors import UserError
 from roadworthy.models.architecture import softmax
 
 ABOUT = "export.json"
+BATCH = 32
 AT_ONCE = 4096
 """Texts whose tokens are found at once."""
 INPUTS = ("input_ids", "attention_mask")
@@ -87,7 +88,7 @@ class OnnxClassifier:
             disabled_optimizers=SLOW,
         )
 
-    def logits(self, texts: Sequence[str], batch_size: int = 32) -> NDArray[np.float32]:
+    def logits(self, texts: Sequence[str], batch_size: int = BATCH) -> NDArray[np.float32]:
         """Logits (n, classes), batched by the number of tokens, in the order of ``texts``."""
         out = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
         encoded: list[list[int]] = []
