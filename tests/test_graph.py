@@ -16,8 +16,11 @@ VOCABULARY, WIDTH, CLASSES = 40, 32, 5
 TOKENS = [[n % VOCABULARY for n in range(start, start + 8)] for start in range(0, 300, 7)]
 
 
-def network(path: Path) -> Path:
-    """Word vectors, two channels made 40 times as large, one product: a transformer's fault."""
+def network(path: Path, shared: bool = False) -> Path:
+    """Word vectors, two channels made 40 times as large, one product: a transformer's fault.
+
+    ``shared``: the word vectors themselves are multiplied by the same weights, and added.
+    """
     generator = np.random.default_rng(0)
     gain = np.ones(WIDTH, dtype=np.float32)
     gain[[3, 17]] = 40.0
@@ -27,12 +30,16 @@ def network(path: Path) -> Path:
         "words": generator.normal(size=(VOCABULARY, WIDTH)).astype(np.float32),
         "gain": gain,
         "weights": weights,
+        "zero": np.zeros(1, dtype=np.float32),
     }
     nodes = [
         helper.make_node("Gather", ["words", "input_ids"], ["embedded"]),
         helper.make_node("Mul", ["embedded", "gain"], ["hidden"]),
-        helper.make_node("MatMul", ["hidden", "weights"], ["logits"], name="product"),
+        helper.make_node("MatMul", ["hidden", "weights"], ["product"], name="product"),
+        helper.make_node("MatMul", ["embedded", "weights"], ["plain"], name="plain"),
+        helper.make_node("Add", ["product", "plain" if shared else "zero"], ["logits"]),
     ]
+    nodes = [node for node in nodes if shared or node.name != "plain"]
     both = [
         helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"])
         for name in ("input_ids", "attention_mask")
@@ -64,6 +71,13 @@ def test_scaling_outliers_keeps_the_answers_that_plain_int8_loses(tmp_path: Path
     )
     assert ours < plain / 2
     assert ours < 0.05 * np.abs(right).mean()
+
+
+def test_weights_that_two_products_share_are_left_alone(tmp_path: Path):
+    single = network(tmp_path / "single.onnx", shared=True)
+    graph.quantise(single, tmp_path / "ours.onnx", TOKENS[::4])
+    right = logits(single)
+    assert np.abs(logits(tmp_path / "ours.onnx") - right).mean() < 0.2 * np.abs(right).mean()
 
 
 def test_the_same_graph_is_written_twice_and_the_source_left_alone(tmp_path: Path):

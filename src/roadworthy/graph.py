@@ -72,6 +72,8 @@ def _extremes(source: Path, names: list[str], tokens: list[list[int]]) -> dict[s
     import onnx
     import onnxruntime
 
+    if not names:
+        return {}
     model = onnx.load(source)
     for name in names:
         kind = onnx.TensorProto.FLOAT
@@ -116,6 +118,7 @@ def quantise(source: Path, target: Path, tokens: list[list[int]]) -> None:
         for one in graph.node
         if one.op_type == "MatMul" and one.input[1] in weights and used[one.input[1]] == 1
     ]
+    # A weight that is read elsewhere, too, cannot be multiplied for one reader alone.
     entering = list(dict.fromkeys(one.input[0] for one in products))
     for name, largest in _extremes(source, entering, tokens).items():
         excess = np.maximum(1, largest / (OUTLIER * (np.median(largest) or 1))).astype(np.float32)
