@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tokenizers import Tokenizer
 
 from roadworthy import calibration, drafts, store, timings
 from roadworthy.config import recorded, root
@@ -28,7 +27,7 @@ from roadworthy.markdown import table
 from roadworthy.models import pooled
 from roadworthy.models.architecture import numbers, softmax
 from roadworthy.models.lora import LoraClassifier
-from roadworthy.models.onnx import ABOUT, PRECISIONS, OnnxClassifier
+from roadworthy.models.onnx import ABOUT, PRECISIONS, OnnxClassifier, tokenizer
 
 TOLERANCE = 1e-3
 """Largest difference of a logit (they reach 20) that single precision may show against torch."""
@@ -46,11 +45,8 @@ def build(merged: Path, classifier: LoraClassifier, learnt: list[str], folder: P
     """
     write_graph(classifier.network.cpu(), folder / PRECISIONS["fp32"])
     shutil.copyfile(merged / "tokenizer.json", folder / "tokenizer.json")
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.enable_truncation(classifier.max_length)
-    tokenizer.no_padding()
     some = learnt[:: max(1, len(learnt) // CALIBRATING)]
-    tokens = [one.ids for one in tokenizer.encode_batch(some)]
+    tokens = [one.ids for one in tokenizer(folder, classifier.max_length).encode_batch(some)]
     quantise(folder / PRECISIONS["fp32"], folder / PRECISIONS["int8"], tokens)
     hashes = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != ABOUT}
     content = {

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from roadworthy.models.network import IntentNetwork
+from roadworthy.models.onnx import session
 
 Floats = NDArray[np.float32]
 OUTLIER = 3.0
@@ -70,7 +71,6 @@ def write_graph(network: IntentNetwork, target: Path) -> None:
 def _extremes(source: Path, names: list[str], tokens: list[list[int]]) -> dict[str, Floats]:
     """The largest magnitude of each channel of the tensors named, over texts; (channels,) each."""
     import onnx
-    import onnxruntime
 
     if not names:
         return {}
@@ -78,15 +78,11 @@ def _extremes(source: Path, names: list[str], tokens: list[list[int]]) -> dict[s
     for name in names:
         kind = onnx.TensorProto.FLOAT
         model.graph.output.append(onnx.helper.make_tensor_value_info(name, kind, None))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    run = session(model.SerializeToString()).run
     found: dict[str, Floats] = {}
     for row in tqdm(tokens, desc="calibrate", unit="text", leave=False):
         ids = np.array([row], dtype=np.int64)
-        values = session.run(names, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        values = run(names, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
         for name, value in zip(names, values, strict=True):
             largest = np.abs(value).reshape(-1, value.shape[-1]).max(axis=0)
             found[name] = np.maximum(largest, found.get(name, 0))

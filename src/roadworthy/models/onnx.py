@@ -65,28 +65,37 @@ def about(folder: Path) -> About:
     return found
 
 
+def tokenizer(folder: Path, max_length: int) -> Any:  # noqa: ANN401 - tokenizers.Tokenizer
+    """The tokenizer of a folder; whatever its file says of padding, whoever batches pads."""
+    from tokenizers import Tokenizer
+
+    found = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    found.enable_truncation(max_length)
+    found.no_padding()
+    return found
+
+
+def session(graph: str | bytes, threads: int = 1) -> Any:  # noqa: ANN401 - InferenceSession
+    """ONNX Runtime on the CPU, for a graph's path or its bytes."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(
+        graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW
+    )
+
+
 class OnnxClassifier:
     """Texts in, the network's class probabilities out, one thread a session."""
 
     def __init__(self, folder: Path, precision: str = "int8", threads: int = 1) -> None:
         """Load one precision (``fp32`` or ``int8``) of a folder that ``export`` wrote."""
-        import onnxruntime
-        from tokenizers import Tokenizer
-
         self.about = about(folder)
         self.labels = self.about.labels
-        self.tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.tokenizer.enable_truncation(self.about.max_length)
-        self.tokenizer.no_padding()  # whatever tokenizer.json says: ``logits`` pads batch by batch
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
-        options.log_severity_level = 3
-        self.session: Any = onnxruntime.InferenceSession(
-            str(folder / PRECISIONS[precision]),
-            options,
-            providers=["CPUExecutionProvider"],
-            disabled_optimizers=SLOW,
-        )
+        self.tokenizer = tokenizer(folder, self.about.max_length)
+        self.session = session(str(folder / PRECISIONS[precision]), threads)
 
     def logits(self, texts: Sequence[str], batch_size: int = BATCH) -> NDArray[np.float32]:
         """Logits (n, classes), batched by the number of tokens, in the order of ``texts``."""
