@@ -30,6 +30,7 @@ def messages(
             "text": [f"message {n}" for n in number],
             "label": label,
             "split": split,
+            "cluster": number,
             "leaked": (number % 5 == 0) & (np.array(split) != "train"),
             "channel": np.where(number % 3 == 0, "mail", "chat"),
             "length": "1-8",

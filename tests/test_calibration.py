@@ -102,12 +102,41 @@ def test_area_by_hand_and_under_any_order_of_tied_rows():
     assert area(confidence[swapped], correct[swapped]) == pytest.approx(expected)
 
 
-def test_the_threshold_is_the_smallest_that_keeps_the_promise():
-    confidence = np.array([0.9, 0.8, 0.7, 0.6])
-    correct = np.array([True, False, True, True])
-    assert threshold_for(confidence, correct, 0.25) == pytest.approx(0.6)
-    assert threshold_for(confidence, correct, 0.2) == pytest.approx(0.9)
-    assert threshold_for(confidence, np.zeros(4, dtype=bool), 0.5) is None
+def test_the_threshold_is_the_smallest_that_surely_keeps_the_promise():
+    """By Clopper and Pearson at 0.9: no error in 22 rows is below 10 %, one in 38, two in 52."""
+    confidence = np.linspace(0.99, 0.5, 60)
+    correct = np.ones(60, dtype=bool)
+    assert threshold_for(confidence[:21], correct[:21], 0.1) is None
+    assert threshold_for(confidence[:22], correct[:22], 0.1) == pytest.approx(0.8156, abs=1e-4)
+    correct[[30, 45]] = False
+    assert threshold_for(confidence[:51], correct[:51], 0.1) == pytest.approx(
+        confidence[44], abs=1e-6
+    )
+    assert threshold_for(confidence[:52], correct[:52], 0.1) == pytest.approx(
+        confidence[51], abs=1e-6
+    )
+    assert threshold_for(confidence, np.zeros(60, dtype=bool), 0.5) is None
+    assert threshold_for(np.empty(0), np.empty(0, dtype=bool), 0.5) is None
+
+
+def test_the_promise_is_broken_about_once_in_ten_draws():
+    generator, broken = np.random.default_rng(0), 0
+    many = generator.beta(8, 1, 20_000)
+    for _ in range(300):
+        confidence = generator.beta(8, 1, 435)  # calibrated: right as often as it says
+        limit = threshold_for(confidence, generator.random(435) < confidence, 0.05)
+        broken += limit is not None and 1 - many[many >= limit].mean() > 0.05
+    assert 0.05 <= broken / 300 <= 0.14
+
+
+def test_copies_do_not_make_a_promise_surer():
+    confidence, correct = np.repeat(np.linspace(0.99, 0.5, 22), 5), np.ones(110, dtype=bool)
+    clusters = np.repeat(np.arange(22), 5)
+    assert threshold_for(confidence, correct, 0.1, clusters) == pytest.approx(0.5, abs=1e-6)
+    assert threshold_for(confidence[:105], correct[:105], 0.1, clusters[:105]) is None
+    assert threshold_for(confidence[:105], correct[:105], 0.1) is not None
+    one = selective(0.0, confidence, correct, 0.1, clusters).risk_high
+    assert one == selective(0.0, confidence[:22], correct[:22], 0.1).risk_high
 
 
 def test_an_early_mistake_does_not_stop_the_search_for_the_largest_coverage():
@@ -116,10 +145,9 @@ def test_an_early_mistake_does_not_stop_the_search_for_the_largest_coverage():
     correct[1] = False
     curve = risk_coverage(confidence, correct)
     assert curve["risk"].iloc[1] == 0.5
-    assert threshold_for(confidence, correct, 0.05) == pytest.approx(0.5)
+    assert threshold_for(confidence, correct, 0.1) == pytest.approx(0.5)
     correct[-1] = False
-    # Now 40 rows hold two mistakes, 5 %; the first 39 hold one.
-    assert threshold_for(confidence, correct, 0.049) == pytest.approx(confidence[-2], abs=1e-6)
+    assert threshold_for(confidence, correct, 0.1) == pytest.approx(confidence[-2], abs=1e-6)
 
 
 def test_selective_uses_a_given_threshold_and_none_automates_nothing():

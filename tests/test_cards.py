@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from roadworthy import cards, markdown
+from roadworthy import data_card, markdown, model_card
 
 ROOT = Path(__file__).resolve().parents[1]
 PINNED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -89,7 +89,7 @@ def test_data_card_shows_the_record():
         },
     }
     clean = {"chosen": "drop", "test_noise": {"estimate": 0.031, "low": 0.01, "high": 0.05}}
-    card = cards.data_card(
+    card = data_card.render(
         {"title": "Helpdesk", "licence": "CC BY 4.0", "owner": "lead"}, audit, clean
     )
     assert card.startswith("# Data card: Helpdesk\n")
@@ -107,7 +107,7 @@ def test_data_card_shows_the_record():
     ):
         assert shown in card
     del audit["split"]["validation"]
-    assert "**Validation rows**: not measured" in cards.data_card({}, audit, clean)
+    assert "**Validation rows**: not measured" in data_card.render({}, audit, clean)
     assert "**Brought by the data**: no" in card
 
 
@@ -116,15 +116,15 @@ def test_data_card_says_in_what_messages_drift():
         "train, test": {"labels": {"drift": False}, "length": {"drift": False}},
         "before, since": {"labels": {"drift": True}, "length": {"drift": False}},
     }
-    card = cards.data_card({}, {"drift": {"comparisons": compared}}, {})
+    card = data_card.render({}, {"drift": {"comparisons": compared}}, {})
     assert "| train, test | nothing |" in card
     assert "| before, since | labels |" in card
 
 
 def test_cards_without_any_record_say_not_measured():
-    card = cards.data_card({}, {}, {})
+    card = data_card.render({}, {}, {})
     assert card.count("not measured") >= 10
-    card = cards.model_card({}, {}, {}, {}, {}, {}, {})
+    card = model_card.render({}, {}, {}, {}, {}, {}, {})
     assert card.count("not measured") >= 20
     assert "**not measured**" in card
     assert not re.search(r"\b(nan|None)\b", card)
@@ -135,7 +135,7 @@ def test_model_card_shows_scores_with_intervals_counts_and_verdict():
     finetune = {"train_rows": 400, "parameters": {"trainable": 1_000_000, "total": 23_000_000}}
     settings = {"lora": {"r": 16, "target_modules": ["query", "key"]}, "learning_rate": 0.0015}
     encoder = {"max_length": 128, "sha256": PINNED}
-    card = cards.model_card(
+    card = model_card.render(
         {"title": "Helpdesk"}, encoder, settings, finetune, EVALUATE, cost, READINESS
     )
     assert "0.900 (0.870 to 0.930, n = 1,234)" in card
@@ -149,7 +149,7 @@ def test_model_card_shows_scores_with_intervals_counts_and_verdict():
     assert "| speed | unknown | not measured | at most not measured |" in card
     assert "**Trainable parameters**: 1,000,000" in card
     assert "**Adapted layers**: query, key" in card
-    assert "| probe |" in card
+    assert "| Logistic regression, frozen encoder |" in card
     assert "majority" not in card
     assert "Apache-2.0" in card
     assert "**Messages of no known class held back by**: not measured" in card
@@ -157,7 +157,7 @@ def test_model_card_shows_scores_with_intervals_counts_and_verdict():
 
 
 def test_every_table_row_has_as_many_cells_as_its_header():
-    card = cards.model_card({}, {}, {}, {}, EVALUATE, {}, READINESS)
+    card = model_card.render({}, {}, {}, {}, EVALUATE, {}, READINESS)
     blocks = [part.splitlines() for part in card.split("\n\n") if part.startswith("|")]
     assert [len(table) for table in blocks] == [5, 4]
     for table in blocks:
@@ -165,8 +165,8 @@ def test_every_table_row_has_as_many_cells_as_its_header():
 
 
 def test_only_known_weights_have_a_name_and_a_licence():
-    known = cards.model_card({}, {"package": "some", "sha256": PINNED}, {}, {}, {}, {}, {})
-    other = cards.model_card({}, {"package": "some", "sha256": "0" * 64}, {}, {}, {}, {}, {})
+    known = model_card.render({}, {"package": "some", "sha256": PINNED}, {}, {}, {}, {}, {})
+    other = model_card.render({}, {"package": "some", "sha256": "0" * 64}, {}, {}, {}, {}, {})
     assert "all-MiniLM-L6-v2 (Apache-2.0) with" in known
     assert "MiniLM" not in other
     assert "Apache" not in other
@@ -177,12 +177,12 @@ def test_only_known_weights_have_a_name_and_a_licence():
 @pytest.mark.parametrize(
     ("record", "wanted"),
     [
-        ("audit", cards.SPLITS),
-        ("clean", cards.NOISE),
-        ("finetune", cards.SIZE | cards.TRAINING),
-        ("evaluate", cards.JUDGES | cards.JUDGED),
-        ("cost", cards.MONEY),
-        ("params", cards.RECIPE),
+        ("audit", data_card.SPLITS),
+        ("clean", data_card.NOISE),
+        ("finetune", model_card.SIZE | model_card.TRAINING),
+        ("evaluate", model_card.JUDGES | model_card.JUDGED),
+        ("cost", model_card.MONEY),
+        ("params", model_card.RECIPE),
     ],
 )
 def test_the_cards_look_where_the_records_hold_it(record, wanted):
@@ -208,7 +208,7 @@ def test_hostile_text_is_shown_not_run():
     assert "<" not in shown
     assert "\n" not in shown
     assert not re.search(r"(?<!\\)[|`\[\]*]", shown)
-    card = cards.data_card({"title": hostile, "origin": hostile}, {}, {})
+    card = data_card.render({"title": hostile, "origin": hostile}, {}, {})
     assert "<script>" not in card
     assert "\n# head" not in card
 

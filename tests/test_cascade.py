@@ -88,7 +88,7 @@ def test_test_rows_tell_what_is_lost():
     # Paired: half of the rows are answered by the same model and cannot differ.
     mixed, alone = np.ones(100, bool), np.ones(100, bool)
     mixed[[1, 2]], alone[0] = False, False
-    weights = intervals.resampled(100, 200, 0)
+    weights = intervals.resampled(np.arange(100), 200, 0)
     assert one.loss == intervals.difference(alone, mixed, weights, SETTINGS.confidence)
 
 

@@ -61,7 +61,82 @@ def test_decisions_that_fit_no_message_are_refused(project: Path, rows: str, wor
     frame = reader.load(settings(id="id"))
     write(project, "id,label\n" + rows, "data/x/decisions.csv")
     with pytest.raises(UserError, match=words):
-        companions.decisions(settings(decisions="data/x/decisions.csv"), frame)
+        companions.decisions(settings(id="id", decisions="data/x/decisions.csv"), frame)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [("id,label", "messages-1,greet"), ("id,label,text_sha256", "messages-1,greet,")],
+)
+def test_a_row_number_alone_is_not_decided_about(project: Path, header: str, row: str):
+    """Without a column of ids, one row more would give the decision to another message."""
+    write(project, GOOD)
+    write(project, f"{header}\n{row}\n", "data/x/decisions.csv")
+    unnamed = settings(decisions="data/x/decisions.csv")
+    with pytest.raises(UserError, match=r"decisions\.csv: without text_sha256 .* data\.id") as said:
+        companions.decisions(unnamed, reader.load(unnamed))
+    assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize("name", [None, "id"])
+def test_a_decision_about_another_text_is_refused(project: Path, name: str | None):
+    named = settings(id=name, decisions="data/x/decisions.csv")
+    id = "a" if name else "messages-1"
+    write(project, GOOD)
+    rows = f"id,label,text_sha256\n{id},leave,{reader.text_hash('hello there')}\n"
+    write(project, rows, "data/x/decisions.csv")
+    found = companions.decisions(named, reader.load(named))
+    assert found.to_dict("list") == {"id": [id], "label": ["leave"]}
+    write(project, GOOD.replace("hello there", "good evening"))
+    with pytest.raises(UserError, match=f"the message '{id}' has another text"):
+        companions.decisions(named, reader.load(named))
+
+
+def test_a_hash_is_no_duty_where_ids_are_named(project: Path):
+    """The demo's decisions have one, those by hand beside them need not."""
+    own = settings(id="id", decisions="data/x/decisions.csv")
+    write(project, GOOD)
+    frame = reader.load(own)
+    rows = f"id,label,text_sha256\na,leave,\nb,greet,{reader.text_hash('good bye')}\n"
+    write(project, rows, "data/x/decisions.csv")
+    assert companions.decisions(own, frame)["id"].tolist() == ["a", "b"]
+    for header in ("id,label\n", '"id","label","text_sha256"\n'):
+        write(project, header, "data/x/decisions.csv")
+        assert companions.decisions(own, frame).empty
+    write(project, "id,text_sha256\n", "data/x/decisions.csv")
+    with pytest.raises(UserError, match="no column 'label'"):
+        companions.decisions(own, frame)
+
+
+def test_blanks_around_an_id_are_no_part_of_it(project: Path):
+    """On either side: what is counted in a check must be found in a join."""
+    write(project, "id,text,label,gold,who\n a,hello,greet,leave,r1\nb ,bye,leave,,r2\n")
+    write(project, "id,annotator,label\na ,r1,greet\n b,r1,leave\n", "data/x/votes.csv")
+    write(project, "id,label\n b,greet\n", "data/x/decisions.csv")
+    write(project, "id,kind,detail\na ,typo,x\n", "data/x/planted.csv")
+    own = settings(
+        id="id",
+        gold="gold",
+        annotator="who",
+        annotations="data/x/votes.csv",
+        decisions="data/x/decisions.csv",
+        planted="data/x/planted.csv",
+    )
+    frame = reader.load(own)
+    assert frame["id"].tolist() == ["a", "b"]
+    gold, who, votes = companions.people(own)
+    assert gold is not None
+    assert who is not None
+    assert votes is not None
+    assert (gold.to_dict(), who.to_dict()) == ({"a": "leave"}, {"a": "r1", "b": "r2"})
+    assert frame.merge(votes, on="id")["annotator"].tolist() == ["r1", "r1"]
+    assert companions.decisions(own, frame).to_numpy().tolist() == [["b", "greet"]]
+    planted = companions.planted(own)
+    assert planted is not None
+    assert planted["id"].tolist() == ["a"]
+    write(project, "id,text,label\na,hello,greet\na ,bye,leave\n")
+    with pytest.raises(UserError, match="the id 'a' occurs twice"):
+        reader.load(settings(id="id"))
 
 
 @pytest.mark.parametrize(

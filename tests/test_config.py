@@ -132,6 +132,15 @@ def test_a_pinned_file_outside_data_is_accepted(base: dict[str, Any]):
     assert parse(base | {"data": PINNED}).data.files[0].path == "datasets/x.csv"
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_threshold_must_be_a_finite_number(value: str, base: dict[str, Any]):
+    criteria = [dict(one) for one in base["readiness"]["criteria"]]
+    criteria[1]["threshold"] = float(value)
+    said = rf"criteria\[1\]\.threshold = {value} of criterion '{criteria[1]['name']}'"
+    with pytest.raises(UserError, match=said):
+        parse(base | {"readiness": base["readiness"] | {"criteria": criteria}})
+
+
 def test_a_misspelt_key_gets_a_suggestion(base: dict[str, Any]):
     with pytest.raises(UserError, match=re.escape("did you mean 'clean.folds'?")):
         parse(changed(base, "clean.fold=3"))
@@ -230,7 +239,7 @@ def test_own_data_needs_one_file_only(copy: Path):
         ("baseline.architectures=[]", r"baseline\.architectures is empty"),
         ("baseline.architectures=[probe,probe]", "names something twice"),
         ("baseline.architectures=[probe,prob]", "'prob' is unknown; there are majority, keyword"),
-        ("+cost.factors=[0.5,0]", "each must be above 0"),
+        ("+cost.factors=[0.5,0]", "each must be a number above 0"),
         ("audit.as_of=soon", r"audit\.as_of = 'soon' is not a date \(YYYY-MM-DD\)"),
         ("cost.prices_as_of=2026-13-01", r"cost\.prices_as_of = '2026-13-01' is not a date"),
         ("cost.apis.0.prices_as_of=May", r"cost\.apis\[0\]\.prices_as_of = 'May' is not a date"),

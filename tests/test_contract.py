@@ -207,6 +207,14 @@ def test_what_is_no_contract_is_refused(project: Path):
     path = project / "c.odcs.yaml"
     with pytest.raises(UserError, match="is missing"):
         contract.read(path)
+    (project / "data").mkdir()
+    with pytest.raises(UserError, match=r"^data\.contract: data is a folder"):
+        contract.read(project / "data")
+    outside, link = project.parent / "outside.yaml", project / "link.yaml"
+    outside.write_text("id: x")
+    link.symlink_to(outside)
+    with pytest.raises(UserError, match="leads out of the project"):
+        contract.read(link)
     for text in ("a: [", "- 1", "colour: red"):
         path.write_text(text)
         with pytest.raises(UserError, match="no contract in the ODCS"):

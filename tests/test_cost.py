@@ -114,7 +114,7 @@ def test_record_holds_what_the_gates_read(records):
     assert lora["downtime_minutes"] == pytest.approx(4 * 3.0 / 60)
     assert lora["latency_ms_p95"] == 20.0
     assert lora["monthly"]["total"] == pytest.approx(sum(lora["monthly"].values()) / 2)
-    assert result["reference"] == {"data": "toy", "measured_on": "2026-01-01"}
+    assert result["reference"] == {"data": "toy", "encoder": None, "measured_on": "2026-01-01"}
 
 
 @pytest.mark.parametrize("broken", ["missing", "null", "zero speed"])

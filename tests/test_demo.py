@@ -98,15 +98,15 @@ def test_a_message_unlike_the_training_rows_is_never_routed():
 def test_the_introduction_says_verdict_share_and_errors_of_this_data_set(project, monkeypatch):
     monkeypatch.setenv(DRAFT, str(project))
     selective = {"target_risk": 0.05, "coverage": 0.5, "risk": 0.0712}
-    scored = {"models": {"lora": {"selective": selective}}, "guard": None}
+    scored = {"served": selective}
     store.write_metrics("evaluate", scored)
-    store.write_metrics("readiness", {"data": "toy", "verdict": "no-go", "reasons": ["<b>risk"]})
+    store.write_metrics("readiness", {"dataset": "toy", "verdict": "no-go", "reasons": ["<b>risk"]})
     said = introduction("toy", 3)
     assert "**toy** (3 intents)" in said
     assert "**no-go** because of" in said
     assert "<b>" not in said
-    assert "errors to 5.0% on validation rows" in said
+    assert "errors stay below 5.0%" in said
     assert "50.0%, 7.1% of them wrongly" in said
-    store.write_metrics("evaluate", scored | {"guard": {"coverage": 0.4, "risk": None}})
+    store.write_metrics("evaluate", {"served": selective | {"coverage": 0.4, "risk": None}})
     assert "these are 40.0%. What" in introduction("toy", 3)
     assert "**not judged yet**" in introduction("mine", 3)

@@ -83,8 +83,12 @@ def test_the_comparison_is_paired_with_the_best_baseline(result: dict[str, Any])
 
 
 def test_the_worst_class_is_the_one_with_the_lowest_recall():
-    truth, right = np.array([0, 0, 2, 2, 2]), np.array([True, True, True, False, False])
-    assert evaluate.worst_recall(truth, right) == pytest.approx(1 / 3)
+    truth, right = np.array([0, 0, 1, 1, 1]), np.array([True, True, True, False, False])
+    found = evaluate.worst_class(truth, right, ["a", "b"])
+    assert (found["worst_class"], found["worst_class_rows"]) == ("b", 3)
+    assert found["worst_class_recall"] == pytest.approx(1 / 3)
+    untested = evaluate.worst_class(truth, right, ["a", "b", "c"])
+    assert (untested["worst_class"], untested["worst_class_recall"]) == ("c", None)
 
 
 def test_a_model_against_itself_is_not_better(judged: Judged):
@@ -146,7 +150,8 @@ def test_out_of_scope_rows_are_judged_apart_or_not_at_all(judged: Judged, result
 
 def test_the_record_has_the_agreed_keys_and_is_json(result: dict[str, Any]):
     assert set(result["models"]["lora"]) == {
-        "accuracy", "macro_f1", "accuracy_deduplicated", "accuracy_gold", "worst_class_recall",
+        "accuracy", "macro_f1", "accuracy_deduplicated", "accuracy_gold", "worst_class",
+        "worst_class_recall", "worst_class_rows", "selective_gold",
         "mcnemar", "temperature", "ece_before", "ece_after", "ece_perfect", "aurc", "selective",
         "out_of_scope",
     }  # fmt: skip
@@ -157,7 +162,7 @@ def test_the_same_seed_gives_the_same_record(judged: Judged, result: dict[str, A
     again = evaluate.scores(judged, "probe", SETTINGS, 0)
     assert all(again[name].items() <= result["models"][name].items() for name in again)
     other = evaluate.scores(judged, "probe", SETTINGS, 1)
-    assert other["lora"]["accuracy"] != again["lora"]["accuracy"]
+    assert other["lora"]["macro_f1"] != again["lora"]["macro_f1"]
 
 
 def test_tables_have_a_line_a_model_in_per_cent(judged: Judged, result: dict[str, Any]):

@@ -73,7 +73,7 @@ def test_the_index_begins_with_the_verdict(executed: Path):
     index = executed / "reports" / "html" / "index.html"
     assert "No data: not judged yet" in index.read_text(encoding="utf-8")
     (executed / "reports" / "metrics").mkdir()
-    record = {"data": "<toy>", "verdict": "no-go", "reasons": ["macro_f1", "risk"]}
+    record = {"dataset": "<toy>", "verdict": "no-go", "reasons": ["macro_f1", "risk"]}
     (executed / "reports" / "metrics" / "readiness.json").write_text(json.dumps(record))
     html.write()
     said = "&lt;toy&gt;: no-go because of macro f1, risk"

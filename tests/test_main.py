@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from roadworthy import __main__ as entry
+from roadworthy import readiness
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -87,6 +89,19 @@ def test_an_interrupt_is_no_traceback(main: Callable[..., int], monkeypatch: pyt
 
     monkeypatch.setattr(entry, "dispatch", interrupted)
     assert main("code") == 130
+
+
+@pytest.mark.parametrize("verdict", [0, 1])
+def test_a_reader_that_has_seen_enough_changes_no_verdict(
+    main: Callable[..., int], monkeypatch: pytest.MonkeyPatch, verdict: int
+):
+    """As in ``PYTHONUNBUFFERED=1 python -m roadworthy readiness | head -1``."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    monkeypatch.setattr(readiness, "verdict", lambda: ("one line\nand another", verdict))
+    with io.TextIOWrapper(open(writing, "wb", 0), write_through=True) as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        assert main("readiness") == verdict
 
 
 def test_a_wrong_command_is_a_usage_error(

@@ -91,7 +91,7 @@ def test_an_untrusted_type_is_refused(tmp_path):
 
 
 def test_terms_are_kept_beside_the_estimator_and_missed_without(tmp_path: Path):
-    fitted, path = features().fit(TEXTS), tmp_path / "m.skops"
+    fitted, path = features(TEXTS).fit(TEXTS), tmp_path / "m.skops"
     save_estimator(path, fitted)
     for name, again in load_estimator(path).named_transformers.items():
         assert again.vocabulary_ == fitted.named_transformers[name].vocabulary_ != {}
@@ -122,6 +122,47 @@ def test_two_classes_work_in_every_architecture():
         p = model.predict_proba(["refund money", "parcel late"])
         assert p.shape == (2, 2)
         np.testing.assert_allclose(p.sum(axis=1), 1)
+
+
+WORDLESS = {
+    "letters": ["x", "x", "y", "z", "y", "y", "z", "z"],
+    "emoji": ["🎉", "🎉🎉", "😡", "😢", "😡", "😡😢", "😢", "😢😢"],
+    "nothing twice": ["a", "b", "c d", "ef", "🎉", "?", "7", "xyz"],
+}
+
+
+@pytest.mark.parametrize("texts", WORDLESS.values(), ids=WORDLESS)
+@pytest.mark.parametrize("name", LOCAL)
+def test_messages_without_words_teach_what_they_can(name, texts, tmp_path):
+    def embed(words):
+        return np.array([[len(word), ord(word[0]) % 7, 1] for word in words], dtype=np.float32)
+
+    y = np.array([0, 0, 1, 2, 1, 1, 2, 2])
+    own = Baseline(architectures=[name], boosted=Boosted(iterations=5, leaves=3))
+    model = ARCHITECTURES[name](own, embed, 0)
+    model.fit(Labelled(texts, y, 3))
+    p = model.predict_proba([*texts, "hello"])
+    assert p.shape == (9, 3)
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-9)
+    if name == "tfidf":
+        assert (p[:8].argmax(axis=1) == y).all()
+    if name == "static" and texts[0] == "🎉" and "xyz" not in texts:
+        np.testing.assert_allclose(p, np.tile([2 / 8, 3 / 8, 3 / 8], (9, 1)), atol=1e-3)
+    model.save(tmp_path)
+    again = ARCHITECTURES[name](own, embed, 0)
+    again.load(tmp_path)
+    np.testing.assert_array_equal(
+        again.predict_proba(["x", "🎉"]), model.predict_proba(["x", "🎉"])
+    )
+
+
+def test_one_word_and_one_repeated_letter_are_enough_for_the_usual_terms():
+    usual = [name for name, _ in features(["ab", "a"]).transformer_list]
+    assert usual == ["words", "characters"]
+    for texts in (["a", "a b"], ["ab", "cd"], ["🎉", "🎉"]):
+        other = features(texts)
+        assert [name for name, _ in other.transformer_list] == ["characters"]
+        assert other.fit_transform(texts).shape[1] > 1, "what compresses them needs two"
 
 
 def test_probe_equals_scikit_learn_and_gives_absent_classes_nothing():

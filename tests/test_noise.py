@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from roadworthy.errors import UserError
-from roadworthy.noise import confident_learning, hit_rate, noise, out_of_fold
+from roadworthy.noise import confident_learning, hit_rate, learnt, noise, out_of_fold
 from roadworthy.rows import Rows, of_test
 from roadworthy.settings import Clean
 
@@ -16,7 +16,8 @@ def test_planted_errors_are_found(planted):
     assert len(np.intersect1d(flagged, wrong)) >= 18
     assert len(flagged) <= 24
     assert (issues["suggested"].to_numpy()[wrong] == truth[wrong]).mean() >= 0.95
-    assert issues["label_score"].between(0, 1).all()
+    places = issues["label_score"].rank(method="max")
+    np.testing.assert_allclose(issues["label_score"], places / len(issues))
     assert issues["label_score"][wrong].max() < np.median(issues["label_score"])
 
 
@@ -63,6 +64,16 @@ def test_rows_without_a_verified_label_are_not_errors():
     gold = pd.DataFrame({"id": ["2"], "gold": ["b"]})
     rate = hit_rate(ids, labels, np.array([True, True, False, False]), gold)
     assert rate == {"verified": 1, "errors": 1, "flagged": 1, "precision": 1.0, "recall": 1.0}
+
+
+def test_what_an_arm_learns_is_counted_by_weight_and_by_the_verified_labels():
+    truth = pd.Series(["a", "b", None, "b"])
+    given, relabelled = np.array([0, 0, 0, 1]), np.array([0, 1, 0, 0])
+    arms = {"weight": (given, np.array([1.0, 0.25, 1.0, 0.5])), "relabel": (relabelled, np.ones(4))}
+    table = learnt(arms, truth, ["a", "b"])
+    assert table.loc["weight"].to_dict() == {"right": 1.5, "wrong": 0.25}
+    assert table.loc["relabel"].to_dict() == {"right": 2.0, "wrong": 1.0}
+    assert learnt(arms, pd.Series([None] * 4), ["a", "b"]).empty
 
 
 def test_tiny_data_uses_fewer_folds_and_says_when_there_is_too_little():

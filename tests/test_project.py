@@ -7,6 +7,7 @@ not the working tree.
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,14 @@ def test_changing_the_volume_retrains_nothing(clone: Path):
     out = succeed(clone, "dvc", "exp", "run", "-S", "profile=smoke", "-S", "cost.volume=200000")
     ran = {line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")}
     assert ran == {"config", "cost", "readiness"}
+
+
+def test_experiments_are_compared_as_the_readme_says(clone: Path):
+    readme = (clone / "README.md").read_text(encoding="utf-8")
+    (line,) = [one for one in readme.splitlines() if one.startswith("dvc exp show")]
+    out = succeed(clone, *shlex.split(line, comments=True))
+    assert "no-go" in out
+    assert "helpdesk" in out
 
 
 def contract(notebook: dict[str, Any]) -> dict[str, Any]:

@@ -55,6 +55,9 @@ def drop(evidence: dict[str, Any], path: str, dotted: str) -> None:
     del node[last]
 
 
+OF = readiness.Timed("toy", {"sha256": "b" * 64, "max_length": 128})
+
+
 def beyond(criterion: Criterion, sign: int) -> float:
     """A value one step to the good (+1) or to the bad (-1) side of the threshold."""
     step = sign * max(abs(criterion.threshold) * 0.1, 0.001)
@@ -67,8 +70,9 @@ def passing(cfg: Readiness) -> dict[str, Any]:
     evidence: dict[str, Any] = {}
     for path, dotted in readiness.FROZEN.items():
         put(evidence, path, dotted, "a" * 64)
-    for path, dotted in readiness.TIMED.items():
-        put(evidence, path, dotted, "toy")
+    for path, prefix in readiness.TIMED.items():
+        put(evidence, path, f"{prefix}data", OF.data)
+        put(evidence, path, f"{prefix}encoder", OF.encoder)
     for criterion in cfg.criteria:
         put(evidence, criterion.evidence, criterion.metric, beyond(criterion, +1))
         if criterion.baseline is not None:
@@ -77,7 +81,7 @@ def passing(cfg: Readiness) -> dict[str, Any]:
 
 
 def outcome(cfg: Readiness, evidence: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    result = readiness.record(cfg, readiness.judge_all(cfg, evidence, "toy"), "toy")
+    result = readiness.record(cfg, readiness.judge_all(cfg, evidence, OF), "toy")
     return result["verdict"], {item["name"]: item["verdict"] for item in result["criteria"]}
 
 
@@ -163,20 +167,24 @@ RULE = Criterion("rule", "Good?", CITED, "a.b", "at_least", 0.1, None, "", "why"
 
 
 def judge(rule: Criterion, cited: dict[str, Any]) -> readiness.Judgement:
-    return readiness.judge(rule, {CITED: {"reference": {"data": "toy"}} | cited}, "toy")
+    return readiness.judge(rule, {CITED: {"reference": asdict(OF)} | cited}, OF)
 
 
 @pytest.mark.parametrize("path", list(readiness.TIMED))
-def test_timings_of_another_data_sets_model_are_no_evidence(path):
+@pytest.mark.parametrize("what", ["data", "encoder"])
+@pytest.mark.parametrize("there", [True, False])
+def test_timings_of_another_model_are_no_evidence(path, what, there):
     cfg = settings("default")
     evidence = passing(cfg)
-    put(evidence, path, readiness.TIMED[path], "another")
+    dotted = f"{readiness.TIMED[path]}{what}"
+    put(evidence, path, dotted, "another") if there else drop(evidence, path, dotted)
     verdict, verdicts = outcome(cfg, evidence)
     resting = {item.name for item in cfg.criteria if item.evidence == path}
     assert verdict == "no-go"
     assert resting == {name for name, one in verdicts.items() if one == "unknown"} != set()
     rule = replace(RULE, evidence=path)
-    assert "'another': run `make timings`" in readiness.judge(rule, evidence, "toy").note
+    said = f"with other {what}: run `make timings`" if there else f"has no {dotted}"
+    assert said in readiness.judge(rule, evidence, OF).note
 
 
 @pytest.mark.parametrize(
@@ -202,7 +210,7 @@ def test_with_a_baseline_the_difference_is_judged():
 
 
 def test_the_note_says_what_is_missing():
-    assert f"no readable {CITED}" in readiness.judge(RULE, {}, "toy").note
+    assert f"no readable {CITED}" in readiness.judge(RULE, {}, OF).note
     assert "has no a.b" in judge(RULE, {"a": {}}).note
     with pytest.raises(LookupError, match=r"has no a\.b"):
         lookup({CITED: {"a": 3}}, CITED, "a.b")
@@ -241,7 +249,7 @@ def test_what_may_be_cited_is_what_the_stage_depends_on():
 def test_a_verdict_cannot_rest_on_itself_nor_on_what_nothing_watches(path):
     cfg = Readiness(Outcome("s", "m", "t", "t", "o"), [replace(RULE, evidence=path)])
     with pytest.raises(UserError, match="'rule' cites") as caught:
-        readiness.judge_all(cfg, good(0.2) | {path: {"a": {"b": 0.2}}}, "toy")
+        readiness.judge_all(cfg, good(0.2) | {path: {"a": {"b": 0.2}}}, OF)
     assert all(allowed in str(caught.value) for allowed in readiness.ALLOWED)
 
 
@@ -249,9 +257,9 @@ def test_criteria_must_exist_and_differ():
     evidence: dict[str, Any] = {}
     empty = Readiness(Outcome("s", "m", "t", "t", "o"), [])
     with pytest.raises(UserError, match="empty"):
-        readiness.judge_all(empty, evidence, "toy")
+        readiness.judge_all(empty, evidence, OF)
     with pytest.raises(UserError, match="'rule'"):
-        readiness.judge_all(replace(empty, criteria=[RULE, RULE]), evidence, "toy")
+        readiness.judge_all(replace(empty, criteria=[RULE, RULE]), evidence, OF)
     assert readiness.record(empty, [], "toy")["verdict"] == "no-go"
 
 
@@ -286,10 +294,15 @@ def test_unreadable_evidence_is_missing_evidence(project):
 
 def written(project: Path, evidence: dict[str, Any]) -> dict[str, Any]:
     cfg = Readiness(Outcome("s", "m", "t", "t", "o"), [RULE])
-    result = readiness.record(cfg, readiness.judge_all(cfg, evidence, "toy"), "toy")
+    result = readiness.record(cfg, readiness.judge_all(cfg, evidence, OF), "toy")
     path = project / readiness.RECORD
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result))
+    for name in readiness.ALLOWED:
+        (project / name).unlink(missing_ok=True)
+    for name, content in evidence.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(json.dumps(content))
     run_of(project, "toy", RULE)
     return result
 
@@ -297,12 +310,12 @@ def written(project: Path, evidence: dict[str, Any]) -> dict[str, Any]:
 def run_of(project: Path, data: str, *rules: Criterion) -> None:
     """params.yaml as the last run left it."""
     criteria = [asdict(rule) for rule in rules]
-    tree = {"data": {"name": data}, "readiness": {"criteria": criteria}}
+    tree = {"data": {"name": data}, "encoder": OF.encoder, "readiness": {"criteria": criteria}}
     (project / "params.yaml").write_text(json.dumps(tree))
 
 
 def good(value: float) -> dict[str, Any]:
-    evidence: dict[str, Any] = {CITED: {"a": {"b": value}, "reference": {"data": "toy"}}}
+    evidence: dict[str, Any] = {CITED: {"a": {"b": value}, "reference": asdict(OF)}}
     for path, dotted in readiness.FROZEN.items():
         put(evidence, path, dotted, "a" * 64)
     return evidence
@@ -336,6 +349,20 @@ def test_a_verdict_on_other_data_or_by_other_criteria_is_not_repeated(project):
     assert readiness.verdict()[1] == 0
 
 
+def test_a_go_is_not_repeated_once_its_evidence_has_changed(project):
+    written(project, good(0.2))
+    record = (project / readiness.RECORD).read_text()
+    written(project, good(0.05))
+    (project / readiness.RECORD).write_text(record)
+    with pytest.raises(
+        UserError, match=r"from other evidence than what is there now: run `dvc repro`"
+    ):
+        readiness.verdict()
+    (project / CITED).unlink()
+    with pytest.raises(UserError, match="other evidence"):
+        readiness.verdict()
+
+
 def test_verdict_without_a_record_is_a_user_error(project):
     with pytest.raises(UserError, match="dvc repro readiness"):
         readiness.verdict()
@@ -356,14 +383,15 @@ def test_a_record_that_contradicts_itself_is_a_no(project):
     forged = copy.deepcopy(result)
     forged["criteria"][1]["verdict"] = "fail"
     (project / readiness.RECORD).write_text(json.dumps(forged))
-    assert readiness.verdict()[1] == 1
+    with pytest.raises(UserError, match="other evidence"):
+        readiness.verdict()
 
 
 def test_table_and_figure_show_every_criterion():
     cfg = settings("default")
     evidence = passing(cfg)
     drop(evidence, cfg.criteria[0].evidence, cfg.criteria[0].metric)
-    result = readiness.record(cfg, readiness.judge_all(cfg, evidence, "toy"), "toy")
+    result = readiness.record(cfg, readiness.judge_all(cfg, evidence, OF), "toy")
     table = readiness.table(result)
     assert list(table.index) == ["same_test_set", *(item.name for item in cfg.criteria)]
     axis = figures.margins(table).axes[0]

@@ -45,10 +45,11 @@ def records(project: Path) -> Path:
         "evaluate": {
             "rows": {"test": 120, "validation": 80},
             "best_baseline": "tfidf",
+            "served": {"target_risk": 0.05, "automated": 40, "wrong": 1},
             "models": models,
         },
         "cost": cost,
-        "readiness": {"verdict": "no-go", "data": "toy", "reasons": ["coverage", "label_noise"]},
+        "readiness": {"verdict": "no-go", "dataset": "toy", "reasons": ["coverage", "label_noise"]},
     }
     for name, tree in content.items():
         (metrics / f"{name}.json").write_text(json.dumps(tree))
@@ -79,10 +80,10 @@ def test_rows_come_best_first_with_intervals_counts_and_money(records):
     lines = [line for line in page.splitlines() if line.startswith("| ")][2:]
     assert lines[0] == (
         "| **LoRA fine-tuned encoder and TF-IDF** | 0.900 (0.880 to 0.920, n = 120) | 0.880 "
-        "| 0.021 | 60.0 | 73.21 | 0.73 |"
+        "| 0.021 | 60.0 | 0.73 |"
     )
     assert lines[1].startswith("| TF-IDF + linear model (best baseline) | 0.800")
-    assert lines[1].endswith("| not measured | not measured | not measured |")
+    assert lines[1].endswith("| 0.040 | not measured | not measured |")
     assert lines[2].startswith("| my\\_own | 0.300")
     assert len({line.count("|") for line in page.splitlines() if line.startswith("|")}) == 1
 
@@ -98,7 +99,8 @@ def test_the_verdict_on_another_data_set_is_not_repeated(records):
     (records / "params.yaml").write_text("data: {name: mine, title: My messages}\n")
     readme.refresh(check=False)
     page = (records / "README.md").read_text(encoding="utf-8")
-    assert "**not judged yet**. Data: My messages" in page
+    assert "**not judged yet**. At an accepted error rate of 0.05 it would answer 40 of" in page
+    assert "without a person, 1 of them wrongly. Data: My messages" in page
     assert "no-go" not in page
 
 

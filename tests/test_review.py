@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 
 from roadworthy import companions, review, review_page, store
-from roadworthy.data import id_hash
+from roadworthy.data import id_hash, text_hash
 from roadworthy.drafts import DRAFT
 from roadworthy.errors import UserError
 from roadworthy.review_page import Handlers, Session, where
@@ -36,7 +37,8 @@ FILE = "data/x/decisions.csv"
 
 
 def settings(decisions: str | None = None, name: str = "x") -> Data:
-    return Data(name=name, files=[File(path="data/x/messages.csv")], decisions=decisions)
+    files = [File(path="data/x/messages.csv")]
+    return Data(name=name, files=files, id="id", decisions=decisions)
 
 
 @pytest.fixture
@@ -74,6 +76,22 @@ def test_decided_rows_wait_no_more_and_the_pipeline_reads_the_decisions(filed: P
     assert [path.name for path in (filed / FILE).parent.iterdir()] == ["decisions.csv"]
 
 
+def test_where_ids_are_row_numbers_a_decision_stays_with_its_message(filed: Path):
+    """One row more above, and every id means the message before."""
+    nameless = replace(settings(FILE), id=None)
+    review.decide(nameless, "b", "greet")
+    (row,) = companions.written(nameless).to_numpy().tolist()
+    assert row == ["b", "greet", hashlib.sha256(HOSTILE.encode()).hexdigest()[:16]]
+    assert companions.decisions(nameless, MESSAGES).to_numpy().tolist() == [["b", "greet"]]
+    shifted = MESSAGES.assign(text=["new", *MESSAGES["text"][:-1]])
+    with pytest.raises(UserError, match="the message 'b' has another text"):
+        companions.decisions(nameless, shifted)
+    store.write_frame("audit", "messages", shifted)
+    with pytest.raises(UserError, match="the message 'b' has another text"):
+        review.decide(nameless, "a", "greet")
+    assert companions.written(nameless)["id"].tolist() == ["b"]
+
+
 def test_rows_that_the_audit_no_longer_has_do_not_wait(filed: Path):
     store.write_frame("audit", "messages", MESSAGES[MESSAGES["id"] != "b"])
     assert review.queue(settings())["id"].tolist() == ["=c", "d", "a"]
@@ -97,7 +115,7 @@ def test_decisions_about_messages_that_were_not_drawn_stay(filed: Path):
     assert review.decided(drawn, MESSAGES)["id"].tolist() == ["b", "a"]
     review.undo(drawn, "b")
     rows = companions.written(settings(FILE)).to_numpy().tolist()
-    assert rows == [["not-drawn", "gone"], ["a", "greet"]]
+    assert rows == [["not-drawn", "gone", ""], ["a", "greet", text_hash("hello")]]
 
 
 def test_a_file_that_conf_names_is_kept_when_all_is_taken_back(filed: Path):
@@ -107,7 +125,7 @@ def test_a_file_that_conf_names_is_kept_when_all_is_taken_back(filed: Path):
     assert written(filed) == []
     review.decide(named, "a", "greet")
     review.undo(named, "a")
-    assert (filed / FILE).read_text().strip() == '"id","label"'
+    assert (filed / FILE).read_text().strip() == '"id","label","text_sha256"'
     assert written(filed) == []
 
 

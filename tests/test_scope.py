@@ -78,7 +78,7 @@ def test_validation_rows_choose_the_guard_and_set_its_threshold(held):
     table = scope.judge(judged, "lora", familiar)
     assert table["auroc"].idxmax() == "energy"
     assert table.loc["contrast", "validation_auroc"] == 1
-    guard = scope.guard(judged, "lora", familiar, 0.5)
+    guard = scope.guard(judged, "lora", familiar)
     assert guard["score"] == "contrast"  # what the test rows would choose is not asked
     assert (guard["validation_auroc"], guard["validation_n"], guard["n"]) == (1, 30, 60)
     assert guard["auroc"] == table.loc["contrast", "auroc"] < 0.7
@@ -87,35 +87,46 @@ def test_validation_rows_choose_the_guard_and_set_its_threshold(held):
     assert guard["threshold"] == round(guard["threshold"], 6) <= inside.quantile(0.06)
 
 
-def test_the_guard_says_what_service_is_worth_with_it(held):
+def test_service_counts_messages_of_no_known_class_as_misrouted(held):
     judged, familiar = held
-    limit = familiar["confidence"].quantile(0.3)
-    guard = scope.guard(judged, "lora", familiar, limit)
+    guard = scope.guard(judged, "lora", familiar)
     kept = familiar["contrast"] >= guard["threshold"]
-    sure = kept & (familiar["confidence"] >= limit)
     inside, outside = judged.mask("test"), judged.mask("test", in_scope=False)
     assert guard["kept"] == kept[inside].mean()
-    assert guard["coverage"] == sure[inside].mean() < guard["kept"]
     assert guard["recall"] == pytest.approx(1 - kept[outside].mean())
-    assert guard["automated"] == sure[outside].mean()
-    wrong = ~judged.correct("lora", "test")[sure[inside]]
-    assert guard["risk"] == pytest.approx(wrong.mean())
-    never = scope.guard(judged, "lora", familiar, None)
-    assert (never["coverage"], never["risk"], never["automated"]) == (0, None, 0)
+    served = scope.served(judged, "lora", familiar, guard, 0.1)
+    assert served.threshold is not None
+    sure = kept & (familiar["confidence"] >= served.threshold)
+    assert served.automated == sure[inside | outside].sum()
+    assert served.coverage == pytest.approx(sure[inside | outside].mean())
+    wrong = (~judged.correct("lora", "test")[sure[inside]]).sum()
+    assert served.wrong == wrong + sure[outside].sum()
+    assert sure[outside].sum() > 0  # the guard of this sample is blind to the test rows' strangers
+
+
+def test_the_threshold_is_chosen_behind_the_guard_on_both_kinds_of_validation_messages(held):
+    judged, familiar = held
+    guard = scope.guard(judged, "lora", familiar)
+    behind = scope.served(judged, "lora", familiar, guard, 0.1)
+    without = scope.served(judged, "lora", familiar, None, 0.1)
+    # Thirty strangers among 330 validation messages alone are nearly a tenth of errors.
+    assert without.threshold is None or without.threshold > behind.threshold
+    closed = scope.served(judged, "lora", familiar, guard | {"threshold": np.inf}, 0.1)
+    assert (closed.threshold, closed.coverage, closed.risk) == (None, 0, None)
 
 
 def test_few_rows_or_no_better_than_chance_choose_no_guard(held, judged, familiar):
-    assert scope.guard(judged, "lora", familiar, 0.5) is None  # no validation row can choose
+    assert scope.guard(judged, "lora", familiar) is None  # no validation row can choose
     held_rows, scores = held
     backwards = (
         -scores.abs() * np.where(held_rows.mask("validation", in_scope=False), 0, 1)[:, None]
     )
-    assert scope.guard(held_rows, "lora", backwards, 0.5) is None
+    assert scope.guard(held_rows, "lora", backwards) is None
     rows = messages(300, 400, held=30)  # no test row is out of scope: the guard is there, unjudged
     alone = gather({"lora": frame(rows, 0.9, 1)}, rows, no_gold(), record(rows))
     found = scope.scores(alone, "lora", 1.0, None)
     found["confidence"] = np.where(alone.mask("validation", in_scope=False), 0.1, 0.9)
-    guard = scope.guard(alone, "lora", found, 0.5)
+    guard = scope.guard(alone, "lora", found)
     assert (guard["score"], guard["n"], guard["auroc"]) == ("confidence", 0, None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from roadworthy.views import joint, votes
 
@@ -23,3 +24,11 @@ def test_the_joint_view_is_the_same_twice_and_keeps_the_vectors():
     np.testing.assert_allclose(one[:, :4], X)
     other = joint(X, [*texts[:4], "zebra"], np.arange(5) < 4, 0)
     np.testing.assert_array_equal(one[:4], other[:4])  # the last row taught nothing
+
+
+@pytest.mark.parametrize("texts", [["x", "y", "x", "z"], ["🎉", "😡", "🎉🎉", "?"]])
+def test_the_joint_view_needs_no_words(texts: list[str]):
+    found = joint(np.eye(4), texts, np.arange(4) < 3, 0)
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found[:, :4], np.eye(4))
+    assert np.abs(found[:3, 4:]).max() > 0.1

@@ -122,14 +122,16 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _said(result: object) -> int:
-    """Print what a command says, and give its exit code: of a message with its code, or 0."""
-    message, code = result if isinstance(result, tuple) else (result, 0)
-    print(message)
-    return int(code)
+Said = tuple[object, int]
+"""What a command has to say, None if nothing, and its exit code."""
 
 
-def dispatch(options: argparse.Namespace) -> int:
+def _said(result: object) -> Said:
+    """A command's message with its code; 0 where it gives none."""
+    return (result[0], int(result[1])) if isinstance(result, tuple) else (result, 0)
+
+
+def dispatch(options: argparse.Namespace) -> Said:
     """Run one command; modules are imported when needed, so that each command starts fast."""
     module = importlib.import_module(f"roadworthy.{MODULES.get(options.command, options.command)}")
     match options.command:
@@ -138,7 +140,7 @@ def dispatch(options: argparse.Namespace) -> int:
         case "readme":
             return _said(module.refresh(options.check))
         case "run":
-            return int(module.run(options.stage))
+            return None, int(module.run(options.stage))
         case "noise_benchmark" | "benchmark" | "ablation":
             own = {name: value for name, value in vars(options).items() if name != "command"}
             return _said(module.run(**own))
@@ -150,8 +152,7 @@ def dispatch(options: argparse.Namespace) -> int:
         case "export":
             return _said(module.timed(options.time) if options.time else module.run())
         case "demo":
-            module.serve(options.port)
-            return 0
+            return _said(module.serve(options.port))
         case _:
             return _said(getattr(module, PLAIN[options.command])())
 
@@ -161,7 +162,10 @@ def main() -> int:
     use_own_source()
     code = 1
     try:
-        code = dispatch(parser().parse_args())
+        # The code is settled before anything is printed: it is the same whoever reads.
+        message, code = dispatch(parser().parse_args())
+        if message is not None:
+            print(message)
         sys.stdout.flush()
     except UserError as error:
         print(f"roadworthy: {error}", file=sys.stderr)

@@ -52,7 +52,7 @@ def alpha(table: NDArray[np.int64]) -> float:
 
 def alpha_interval(table: NDArray[np.int64], resamples: int, seed: int) -> tuple[float, float]:
     """95 % percentile interval of alpha, messages resampled."""
-    weights = resampled(len(table), resamples, seed)
+    weights = resampled(np.arange(len(table)), resamples, seed)
     draws = [alpha(np.repeat(table, line, axis=0)) for line in weights]
     low, high = np.nanquantile(draws, [0.025, 0.975])
     return float(low), float(high)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from roadworthy.markdown import table
-from roadworthy.plots.evaluate import NAMES
+from roadworthy.model_names import NAMES
 
 Tree = dict[str, Any]
 FEW = ("tfidf", "probe", "network")

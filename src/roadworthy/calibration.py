@@ -14,9 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+from scipy.stats import beta
 from sklearn.metrics import roc_auc_score
 
-from roadworthy.intervals import wilson
+from roadworthy.intervals import independent, wilson
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -27,6 +28,8 @@ SMALLEST = 1e-7
 COLDEST, HOTTEST = 0.01, 100.0
 DRAWS = 200
 KEEP = 0.95
+SURE = 0.9
+"""Level at which a threshold has to keep the accepted risk, see ``threshold_for``."""
 
 
 def log_tempered(probabilities: Floats, temperature: float) -> Floats:
@@ -121,14 +124,24 @@ def area(confidence: Floats, correct: Flags) -> float:
     return float((wrong / np.arange(1, len(wrong) + 1)).mean())
 
 
-def threshold_for(confidence: Floats, correct: Flags, target_risk: float) -> float | None:
-    """The smallest threshold whose accepted rows have an error rate of at most ``target_risk``.
+def threshold_for(
+    confidence: Floats, correct: Flags, target_risk: float, clusters: Codes | None = None
+) -> float | None:
+    """The smallest threshold from which the error rate is surely at most ``target_risk``.
+
+    "Surely": by the upper end of its one-sided interval (Clopper and Pearson 1934) at the level
+    ``SURE``. In simulations a threshold so chosen breaks its promise in one of ten draws of rows;
+    the smallest whose observed rate keeps it, in every second one.
 
     Rounded down to six decimals, as it is recorded: what is judged is what will be used.
-    None when no threshold keeps the promise.
+    None when no threshold keeps the promise. Rows of one of the ``clusters`` count as one.
     """
-    curve = risk_coverage(confidence, correct)
-    kept = curve.loc[curve["risk"] <= target_risk, "threshold"]
+    curve, rows = risk_coverage(confidence, correct), len(confidence)
+    worth = 1.0 if clusters is None or not rows else independent(clusters) / rows
+    accepted = worth * rows * curve["coverage"].to_numpy()
+    wrong = accepted * curve["risk"].to_numpy()
+    upper = np.where(accepted > wrong, beta.ppf(SURE, wrong + 1, accepted - wrong), 1.0)
+    kept = curve.loc[upper <= target_risk, "threshold"]
     return math.floor(float(kept.min()) * 1e6) / 1e6 if len(kept) else None
 
 
@@ -150,12 +163,17 @@ class Selective:
 
 
 def selective(
-    threshold: float | None, confidence: Floats, correct: Flags, target_risk: float
+    threshold: float | None,
+    confidence: Floats,
+    correct: Flags,
+    target_risk: float,
+    clusters: Codes | None = None,
 ) -> Selective:
     """Coverage and error rate of a threshold fixed elsewhere; without one nothing is automated."""
     accepted = np.zeros(len(confidence), bool) if threshold is None else confidence >= threshold
     automated, wrong = int(accepted.sum()), int((~correct[accepted]).sum())
-    low, high = wilson(wrong, automated, 0.95) if automated else (None, None)
+    worth = automated if clusters is None else independent(clusters[accepted])
+    low, high = wilson(wrong / automated * worth, worth, 0.95) if automated else (None, None)
     return Selective(
         threshold=threshold,
         coverage=float(accepted.mean()),

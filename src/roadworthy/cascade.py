@@ -88,7 +88,7 @@ def judge(
         seed: of the resamples: the same rows are drawn as for the other scores.
 
     """
-    weights = intervals.resampled(int(judged.mask("test").sum()), settings.resamples, seed)
+    weights = intervals.resampled(judged.clusters("test"), settings.resamples, seed)
     return {
         name: _judge(judged, name, tuned, temperatures[name], settings, weights)
         for name in CHEAP
@@ -117,7 +117,7 @@ def _judge(
         validation_share=float(share),
         validation_loss=float(loss),
         share=float(first.mean()),
-        accuracy=intervals.accuracy(mixed, weights, settings.confidence),
+        accuracy=intervals.accuracy(mixed, judged.clusters("test"), settings.confidence),
         loss=intervals.difference(best["test"], mixed, weights, settings.confidence),
         curve=curves["test"],
     )

@@ -67,25 +67,18 @@ def treat(y: Integers, issues: pd.DataFrame, arm: str) -> tuple[Integers, Floats
     return labels, weights
 
 
-def compare(
-    vectors: dict[str, NDArray[np.floating]],
-    y: dict[str, Integers],
-    issues: pd.DataFrame,
-    settings: Clean,
-    seed: int,
-) -> list[Arm]:
+def compare(rows: Rows, issues: pd.DataFrame, settings: Clean, seed: int) -> list[Arm]:
     """Each arm as a probe trained on treated rows and scored on untouched ones.
 
     Args:
-        vectors: by split name, shape (rows, d).
-        y: by split name; validation and test labels are never changed.
+        rows: to learn from and to judge by; validation and test labels are never changed.
         issues: of the training rows, from ``Found.issues``.
         settings: C and resamples.
         seed: of the bootstrap.
 
     """
-    n_classes = int(y["train"].max()) + 1
-    draws = resampled(len(y["validation"]), settings.resamples, seed)
+    vectors, y, n_classes = rows.X, rows.y, len(rows.labels)
+    draws = resampled(rows.held_clusters, settings.resamples, seed)
     arms: list[Arm] = []
     reference: NDArray[np.bool_] | None = None
     free = ~issues["set_aside"].to_numpy(dtype=bool)
@@ -126,7 +119,7 @@ def effect_of_review(rows: Rows, settings: Clean, seed: int) -> dict[str, float]
     for y, learnt in ((looks.filed, looks.filed >= 0), (looks.decided, ~looks.strange)):
         probe = fit_probe(rows.X["train"][learnt], y[learnt], len(rows.labels), settings.C)
         right.append(probe.predict(rows.X["validation"]) == rows.y["validation"])
-    draws = resampled(len(right[0]), settings.resamples, seed)
+    draws = resampled(rows.held_clusters, settings.resamples, seed)
     gain = difference(right[1], right[0], draws, CONFIDENCE)
     flags = (looks.rows, looks.wrong & ~looks.strange, looks.strange)
     counts = {name: int(flag.sum()) for name, flag in zip(names, flags, strict=True)}
@@ -134,12 +127,11 @@ def effect_of_review(rows: Rows, settings: Clean, seed: int) -> dict[str, float]
 
 
 def choose(arms: list[Arm]) -> Arm:
-    """The arm with the highest gain on validation whose interval excludes zero, else ``none``.
+    """The arm that gains most on validation at the least: the highest lower end of an interval.
 
-    The best of several is chosen, so the intervals allow for their number (Bonferroni).
+    That of ``none``, the first, is zero. The intervals allow for the number of arms (Bonferroni).
     """
-    surely_better = [arm for arm in arms if arm.gain_low > 0]
-    return max(surely_better, key=lambda arm: arm.gain, default=arms[0])
+    return max(arms, key=lambda arm: arm.gain_low)
 
 
 def decisions(
@@ -169,7 +161,7 @@ def decisions(
     said = np.where(issues["set_aside"], "decided in a review: fits none", "decided in a review")
     others = names[issues["suggested"]]
     reasons = [
-        f"doubted: right with probability {row.right:.2f}, label score {row.label_score:.2f}, "
+        f"doubted: right with probability {row.right:.2f}, label score {row.label_score:.3f}, "
         f"likeliest other label {other} ({row.confidence:.2f})"
         if row.is_label_issue
         else ""

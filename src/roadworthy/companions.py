@@ -10,10 +10,13 @@ import pandas as pd
 import yaml
 
 from roadworthy import checklist
-from roadworthy.data import decode, locate, raw
+from roadworthy.data import decode, locate, raw, text_hash
 from roadworthy.errors import UserError
 from roadworthy.formats import read_csv
 from roadworthy.settings import Data, File
+
+DECIDED = ["id", "label", "text_sha256"]
+"""Columns of the file of decisions; people who write it by hand may leave out the last."""
 
 
 def gold(data: Data) -> pd.Series | None:
@@ -34,11 +37,12 @@ def _in_scope(messages: pd.DataFrame) -> set[str]:
 
 
 def _beside(data: Data, path: str | None, columns: list[str]) -> pd.DataFrame | None:
-    """Read a table that lies beside the messages; None where the data set has none."""
+    """Read a table that lies beside the messages, by id; None where the data set has none."""
     if path is None:
         return None
     file = File(path=path)
-    return read_csv(decode(locate(file, data), path), file, columns)[columns].astype(str)
+    frame = read_csv(decode(locate(file, data), path), file, columns)[columns].astype(str)
+    return frame.assign(id=frame["id"].str.strip())  # as the reader of the messages does
 
 
 def votes(data: Data) -> pd.DataFrame | None:
@@ -64,36 +68,59 @@ def votes(data: Data) -> pd.DataFrame | None:
 
 
 def written(data: Data) -> pd.DataFrame:
-    """Read the file of decisions as it stands: ``id, label``; no row where there is none yet."""
-    none = pd.DataFrame(columns=["id", "label"], dtype="str")
+    """Read the file of decisions: ``DECIDED``, a hash that it does not state is blank."""
+    none = pd.DataFrame(columns=DECIDED, dtype="str")
     if data.decisions is None:
         return none
     text = decode(locate(File(path=data.decisions), data), data.decisions)
-    if text.strip().replace('"', "") == "id,label":
+    first, *others = text.strip().splitlines() or [""]
+    header = first.replace('"', "").split(",")
+    columns = DECIDED if DECIDED[-1] in header else DECIDED[:2]
+    if header == columns and not others:
         return none
-    frame = _beside(data, data.decisions, ["id", "label"])
-    return none if frame is None else frame
+    frame = _beside(data, data.decisions, columns)
+    return none if frame is None else frame.reindex(columns=DECIDED, fill_value="")
 
 
 def decisions(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
     """Read what people decided about doubted labels: ``id, label``; no row where nothing was.
 
     Raises:
-        UserError: an id that no message has, an id twice, or a label that no message in scope has
-            and that is not the one for messages of no known class.
+        UserError: an id that no message has, an id twice, a label that no message in scope has and
+            that is not the one for messages of no known class, a message that is not the one that
+            was decided about, or nothing that would tell.
     """
     frame, scope = written(data), _in_scope(messages) | {data.out_of_scope}
     if data.sample:  # decisions about messages that were not drawn, or their classes
         frame = frame[frame["id"].isin(messages["id"]) & frame["label"].isin(scope)]
     for value in frame.loc[~frame["id"].isin(messages["id"]), "id"]:
         raise UserError(f"{data.decisions}: no message has the id {value!r}")
+    _same_messages(data, frame, messages)
     for value in frame.loc[~frame["label"].isin(scope), "label"]:
         raise UserError(f"{data.decisions}: no message in scope has the label {value!r}")
     for value in frame.loc[frame["id"].duplicated(), "id"]:
         raise UserError(
             f"{data.decisions}: the id {value!r} occurs twice: keep one decision a row."
         )
-    return frame
+    return frame[["id", "label"]]
+
+
+def _same_messages(data: Data, frame: pd.DataFrame, messages: pd.DataFrame) -> None:
+    """Refuse a decision about another text: where ids are row numbers, one new row shifts all."""
+    stated, texts = frame["text_sha256"].str.strip(), messages.set_index("id")["text"]
+    if data.id is None and (stated == "").any():
+        raise UserError(
+            f"{data.decisions}: without text_sha256 a decision may be about another message, as "
+            f"ids are row numbers: name a column in data.id, or take the file away and decide in "
+            f"the demo, which writes the hash"
+        )
+    wrong = (stated != "") & (stated != texts.loc[frame["id"]].map(text_hash).to_numpy())
+    for value in frame.loc[wrong, "id"]:
+        raise UserError(
+            f"{data.decisions}: the message {value!r} has another text than the one that was "
+            f"decided about (text_sha256), as after a row was added: take such rows out of the "
+            f"file and decide anew"
+        )
 
 
 def synthetic(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
@@ -160,35 +187,8 @@ def behaviour(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
     entries, known = _entries(data, data.behaviour, checklist.COLUMNS), _in_scope(messages)
     if data.sample:
         entries = [entry for entry in entries if entry.get("label", "") in {*known, ""}]
-    _check(entries, data.behaviour, known, _test_problem)
+    _check(entries, data.behaviour, known, checklist.problem)
     return checklist.table(entries)
-
-
-def _test_problem(entry: dict[str, Any], known: set[str]) -> str:
-    """What is wrong with a behavioural test; empty if nothing is."""
-    needs = {
-        "invariance": entry.get("change") or entry.get("before") or entry.get("after"),
-        "direction": entry.get("before") or entry.get("after"),
-        "minimum": entry.get("texts"),
-    }
-    kind, limit = entry.get("kind"), entry.get("at_most")
-    if kind not in needs:
-        return f"kind {kind!r} is not one of {', '.join(needs)}"
-    if not needs[kind]:
-        return "it says neither what to change nor what to try"
-    for key in ("name", "change", "before", "after", "label"):
-        if key in entry and not isinstance(entry[key], str):
-            return f"{key} = {entry[key]!r} is no text: put it in quotes"
-    texts = entry.get("texts", [])
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        return "texts are no list of texts"
-    if entry.get("change") not in (None, *checklist.CHANGES):
-        return f"change {entry['change']!r} is not one of {', '.join(checklist.CHANGES)}"
-    if kind != "invariance" and entry.get("label") not in known:
-        return f"no message in scope has the label {entry.get('label')!r}"
-    if not isinstance(limit, int | float) or not 0 <= limit <= 1:
-        return f"at_most = {limit!r} is no share between 0 and 1"
-    return ""
 
 
 def _entries(data: Data, where: str | None, keys: list[str]) -> list[dict[str, Any]]:

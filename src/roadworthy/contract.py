@@ -21,6 +21,7 @@ from open_data_contract_standard.model import (
 )
 from pandera.errors import SchemaErrors
 
+from roadworthy.data import inside
 from roadworthy.errors import UserError
 
 CONVERT: dict[str, Callable[[pd.Series], pd.Series]] = {
@@ -41,14 +42,13 @@ def read(path: Path) -> OpenDataContractStandard:
     """Read a contract.
 
     Raises:
-        UserError: missing, no YAML, not in the standard, or with a rule that is not checked here.
+        UserError: missing, no file, out of the project, no YAML, not in the standard, or with a
+            rule that is not checked here.
     """
+    missing = "is a folder; name the file" if path.is_dir() else "is missing; put it there"
+    path = inside(path, f"data.contract: {path.name} {missing} or correct the path in conf/data/")
     try:
         contract = OpenDataContractStandard(**yaml.safe_load(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise UserError(
-            f"data.contract: {path.name} is missing; put it there or correct the path in conf/data/"
-        ) from error
     except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError) as error:
         lines = " ".join(str(error).split())[:300]
         raise UserError(f"{path.name} is no contract in the ODCS: {lines}") from error

@@ -110,7 +110,7 @@ def record(
         "currency": cfg.currency,
         "volume": cfg.volume,
         "machine": reference["machine"],
-        "reference": {key: reference[key] for key in ("data", "measured_on")},
+        "reference": {key: reference.get(key) for key in ("data", "encoder", "measured_on")},
         "models": entries,
         "apis": apis,
         "cheapest": _lowest(spend),

@@ -46,14 +46,26 @@ def id_hash(ids: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
 
 
+def text_hash(text: str) -> str:
+    """Short hash of a message as it was read: tells whether an id still means that message."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def inside(name: str | Path, missing: str) -> Path:
+    """Give a file's path, links resolved, once it is known to be there and inside the project."""
+    path = (root() / name).resolve()
+    if not path.is_relative_to(root().resolve()):
+        raise UserError(f"{name} leads out of the project: data sets live inside it")
+    if not path.is_file():
+        raise UserError(missing)
+    return path
+
+
 def locate(file: File, data: Data) -> Path:
     """Give the file's path, once it is known to be there, inside the project and unchanged."""
-    path = (root() / file.path).resolve()
-    if not path.is_relative_to(root().resolve()):
-        raise UserError(f"{file.path} leads out of the project: data sets live inside it")
     fetch = data.fetch or "put the file there, or correct data.files in conf/data/"
-    if not path.is_file():
-        raise UserError(f"{file.path} is missing (data set '{data.name}'). To get it: {fetch}")
+    missing = f"{file.path} is missing (data set '{data.name}'). To get it: {fetch}"
+    path = inside(file.path, missing)
     if file.sha256 and (found := sha256(path)) != file.sha256:
         raise UserError(
             f"{file.path} is not the file that conf/data/{data.name}.yaml pins: SHA-256 is "
@@ -90,8 +102,9 @@ def decode(path: Path, name: str) -> str:
 def raw(data: Data, wanted: dict[str, str]) -> pd.DataFrame:
     """Read all files, one below the other: id, the columns of ``wanted``, file, row, split.
 
-    Everything is text as it stands in the file, unchecked. ``wanted`` maps a name to its source
-    column. ``_id`` and ``_split`` are the declared columns.
+    Everything is text as it stands in the file, unchecked; only ids lose the blanks around them,
+    so that tables beside the messages find them. ``wanted`` maps a name to its source column.
+    ``_id`` and ``_split`` are the declared columns.
     """
     wanted = wanted | ({"_id": data.id} if data.id else {})
     columns = list(dict.fromkeys(wanted.values()))
@@ -107,7 +120,8 @@ def raw(data: Data, wanted: dict[str, str]) -> pd.DataFrame:
     stems = {file.path: Path(file.path).stem for file in data.files}
     if len(set(stems.values())) < len(stems):
         stems = {path: path for path in stems}
-    out["id"] = out.pop("_id") if data.id else out["file"].map(stems) + "-" + out["row"]
+    named = out["file"].map(stems) + "-" + out["row"]
+    out["id"] = out.pop("_id").str.strip() if data.id else named
     return out
 
 

@@ -121,8 +121,7 @@ def fitted() -> dict[str, Any]:
 def introduction(data: str, intents: int) -> str:
     """What the page shows, what the verdict is, and how much is routed, as Markdown."""
     judged, scored = store.read_metrics("readiness"), store.read_metrics("evaluate")
-    selective = scored["models"]["lora"]["selective"]
-    found = scored["guard"] or selective
+    found = scored["served"]
     wrong = "" if found["risk"] is None else f", {found['risk']:.1%} of them wrongly"
     verdict, reasons = verdict_on(data, judged)
     because = f" because of {markdown.text(', '.join(reasons))}" if reasons else ""
@@ -130,9 +129,9 @@ def introduction(data: str, intents: int) -> str:
         "# Where would this message go?\n"
         f"The fine-tuned model, trained on **{markdown.text(data)}** ({intents} intents). "
         f"Readiness verdict: **{verdict}**{because}. A message is routed without a person if the "
-        f"model is as sure as kept errors to {selective['target_risk']:.1%} on validation rows. Of "
-        f"the test messages that have an intent these are {found['coverage']:.1%}{wrong}. What you "
-        f"type stays on this machine."
+        f"model is so sure that errors stay below {found['target_risk']:.1%}, by validation rows. "
+        f"Of the test messages these are {found['coverage']:.1%}{wrong}. What you type stays on "
+        f"this machine."
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 from tqdm import tqdm
 
@@ -65,7 +66,9 @@ class Found:
     def issues(self, y: Integers) -> pd.DataFrame:
         """What is thought of each row.
 
-        ``is_label_issue, label_score`` (low is bad), ``suggested, confidence, right, set_aside``.
+        ``is_label_issue, label_score, suggested, confidence, right, set_aside``. The label score
+        is the row's place in the ranking by the chosen score, whose own scale says nothing: the
+        share of rows that are doubted as much or more, low is bad.
         What is suggested is the likeliest label other than the given one, with its probability;
         ``right`` is the probability that the given label is right.
         """
@@ -73,7 +76,7 @@ class Found:
         return pd.DataFrame(
             {
                 "is_label_issue": self.flag,
-                "label_score": self.scores[self.chosen],
+                "label_score": rankdata(self.scores[self.chosen], method="max") / len(y),
                 "suggested": rest.argmax(axis=1),
                 "confidence": rest.max(axis=1),
                 "right": self.right,

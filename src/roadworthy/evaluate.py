@@ -6,6 +6,7 @@ resampled test rows, so that their differences are paired.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -58,38 +59,53 @@ def scores(
     scores the same predictions by the verified labels (None where there are none).
     """
     level, truth, rows = settings.confidence, judged.truth("test"), judged.rows[judged.mask("test")]
-    verified, fresh = rows["gold"].notna().to_numpy(), ~rows["leaked"].to_numpy(dtype=bool)
-    weights = intervals.resampled(len(rows), settings.resamples, seed)
+    fresh = ~rows["leaked"].to_numpy(dtype=bool)
+    clusters = judged.clusters("test")
+    weights = intervals.resampled(clusters, settings.resamples, seed)
     reference, found = judged.correct(against, "test"), {}
     for name in tqdm(judged.models, desc="bootstrap", unit="model"):
         right, guess = judged.correct(name, "test"), judged.predicted(name, "test")
-        gold = np.asarray(rows["gold"] == np.array(judged.classes, dtype=object)[guess], dtype=bool)
+        gold, verified = judged.verified(name, "test")
         macro_f1 = intervals.macro_f1(truth, guess, len(judged.classes), weights, level)
-        by_gold = intervals.accuracy(gold, weights, level, verified) if verified.any() else None
+        by_gold = intervals.accuracy(gold, clusters, level, verified) if verified.any() else None
         found[name] = {
-            "accuracy": asdict(intervals.accuracy(right, weights, level)),
+            "accuracy": asdict(intervals.accuracy(right, clusters, level)),
             "macro_f1": asdict(macro_f1),
-            "accuracy_deduplicated": asdict(intervals.accuracy(right, weights, level, fresh)),
+            "accuracy_deduplicated": asdict(intervals.accuracy(right, clusters, level, fresh)),
             "accuracy_gold": asdict(by_gold) if by_gold else None,
-            "worst_class_recall": worst_recall(truth, right),
+            **worst_class(truth, right, judged.classes),
             "mcnemar": None
             if name == against
-            else {"against": against} | comparison(right, reference, weights, level),
+            else {"against": against} | comparison(right, reference, weights, clusters, level),
         }
     return found
 
 
-def worst_recall(truth: Codes, right: Flags) -> float:
-    """Lowest recall (0-1) of the classes that have rows."""
-    return min(float(right[truth == number].mean()) for number in np.unique(truth))
+def worst_class(truth: Codes, right: Flags, classes: Sequence[str]) -> dict[str, Any]:
+    """The class with the lowest recall (0-1), and how many rows say so.
+
+    A class without a row is the worst: nobody knows how its messages fare, so there is no recall.
+    """
+    rows = np.bincount(truth, minlength=len(classes))
+    recall = np.bincount(truth, right, minlength=len(classes)) / np.maximum(rows, 1)
+    worst = int(np.where(rows, recall, -1).argmin())
+    return {
+        "worst_class": classes[worst],
+        "worst_class_recall": float(recall[worst]) if rows[worst] else None,
+        "worst_class_rows": int(rows[worst]),
+    }
 
 
 def comparison(
-    right: Flags, reference: Flags, weights: intervals.Weights, confidence: float
+    right: Flags,
+    reference: Flags,
+    weights: intervals.Weights,
+    clusters: Codes,
+    confidence: float,
 ) -> dict[str, Any]:
-    """Difference in accuracy with its interval, discordant rows and the exact McNemar p-value."""
+    """Difference in accuracy with its interval, discordant clusters, the exact McNemar p-value."""
     gain = intervals.difference(right, reference, weights, confidence)
-    wins, losses, p_value = intervals.mcnemar(right, reference)
+    wins, losses, p_value = intervals.mcnemar(right, reference, clusters)
     difference = {"value": gain.value, "low": gain.low, "high": gain.high}
     return {"difference": difference, "wins": wins, "losses": losses, "p_value": p_value}
 
@@ -104,6 +120,8 @@ class Calibrated:
     ece_perfect: float
     aurc: float
     selective: Selective
+    selective_gold: Selective | None
+    """The same of the rows with a verified label, judged by that; None where there are none."""
     out_of_scope: OutOfScope | None
     before: pd.DataFrame
     """Reliability table of the raw probabilities."""
@@ -116,12 +134,19 @@ class Calibrated:
         return {key: value for key, value in asdict(self).items() if key not in TABLES}
 
 
-def thresholds(calibrated: dict[str, Calibrated]) -> dict[str, dict[str, Any]]:
-    """What serving needs of each model: ``temperature, threshold``."""
-    return {
+def thresholds(
+    calibrated: dict[str, Calibrated], guard: dict[str, Any] | None, served: Selective
+) -> dict[str, dict[str, Any]]:
+    """What serving needs of each model: ``temperature, threshold``.
+
+    The fine-tuned model has its ``guard`` and the threshold that was chosen behind it.
+    """
+    found: dict[str, dict[str, Any]] = {
         name: {"temperature": model.temperature, "threshold": model.selective.threshold}
         for name, model in calibrated.items()
     }
+    found[FINETUNED] |= {"guard": guard, "threshold": served.threshold}
+    return found
 
 
 def calibrate(judged: Judged, name: str, settings: Evaluate, seed: int) -> Calibrated:
@@ -138,16 +163,20 @@ def calibrate(judged: Judged, name: str, settings: Evaluate, seed: int) -> Calib
         judged.correct(name, "test"),
     )
     raw = judged.probabilities(name, "test").max(axis=1)
+    accepted, clusters = settings.target_risk, judged.clusters("test")
     threshold = calibration.threshold_for(
-        validation, judged.correct(name, "validation"), settings.target_risk
+        validation, judged.correct(name, "validation"), accepted, judged.clusters("validation")
     )
+    gold, verified = judged.verified(name, "test")
+    part = threshold, test[verified], gold[verified], accepted, clusters[verified]
     return Calibrated(
         temperature=temperature,
         ece_before=calibration.calibration_error(raw, right, settings.bins),
         ece_after=calibration.calibration_error(test, right, settings.bins),
         ece_perfect=calibration.perfect_error(test, settings.bins, seed),
         aurc=calibration.area(test, right),
-        selective=calibration.selective(threshold, test, right, settings.target_risk),
+        selective=calibration.selective(threshold, test, right, accepted, clusters),
+        selective_gold=calibration.selective(*part) if verified.any() else None,
         out_of_scope=calibration.out_of_scope(validation, test, confidence("test", in_scope=False)),
         before=calibration.reliability(raw, right, settings.bins),
         after=calibration.reliability(test, right, settings.bins),

@@ -98,7 +98,7 @@ def _convert(sources: list[Path], folder: Path) -> dict[str, str]:
 def _verdict() -> str:
     """The last verdict in a line."""
     found = read_evidence([RECORD])[RECORD] or {}
-    data = find(found, "data") or "No data"
+    data = find(found, "dataset") or "No data"
     said, reasons = verdict_on(data, found)
     because = f" because of {', '.join(reasons).replace('_', ' ')}" if reasons else ""
     return f"{data}: {said}{because}"

@@ -1,7 +1,9 @@
 """How sure a score is: paired bootstrap, Wilson interval, exact McNemar test.
 
 All models share one set of resampled rows (``resampled``), so differences between them are paired.
-Arrays in, numbers out: nothing here reads, writes or knows a stage.
+Near-copies are answered alike, so they are no independent rows: wherever ``clusters`` are given,
+these are what is drawn and counted. Arrays in, numbers out: nothing here reads, writes or knows a
+stage.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import binomtest, t
+from scipy.stats import binomtest, norm, t
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -25,7 +28,7 @@ BLOCK = 256
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score on ``n`` rows with its percentile interval; NaN throughout when there is no row."""
+    """A score on ``n`` rows with its interval; NaN throughout when there is no row."""
 
     value: float
     low: float
@@ -33,13 +36,27 @@ class Estimate:
     n: int
 
 
-def resampled(rows: int, resamples: int, seed: int) -> Weights:
-    """How often each row is drawn in each resample: (resamples, rows), lines sum to ``rows``."""
+def resampled(clusters: Codes, resamples: int, seed: int) -> Weights:
+    """How often each row is drawn in each resample: (resamples, rows).
+
+    Whole clusters are drawn, as many as there are; ``clusters`` says of each row which it is in.
+    """
     generator = np.random.default_rng(seed)
-    weights = np.empty((resamples, rows), dtype=np.uint16)
-    for number in range(resamples):
-        weights[number] = np.bincount(generator.integers(rows, size=rows), minlength=rows)
+    codes, names = pd.factorize(clusters)
+    number, weights = len(names), np.empty((resamples, len(codes)), dtype=np.uint16)
+    for draw in range(resamples):
+        counts = np.bincount(generator.integers(number, size=number), minlength=number)
+        weights[draw] = counts[codes]
     return weights
+
+
+def independent(clusters: Codes) -> float:
+    """How many independent rows clustered ones are worth, if a cluster has one answer (Kish 1965).
+
+    From 1 (all in one cluster) to the number of rows (each in its own).
+    """
+    sizes = np.unique(clusters, return_counts=True)[1].astype(np.float64)
+    return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
 
 
 def student(values: Sequence[float], confidence: float = 0.95) -> Estimate:
@@ -75,21 +92,25 @@ def interval(value: float, draws: Floats, n: int, confidence: float) -> Estimate
 
 
 def accuracy(
-    correct: Flags, weights: Weights, confidence: float, among: Flags | None = None
+    correct: Flags, clusters: Codes, confidence: float, among: Flags | None = None
 ) -> Estimate:
-    """Share of correct rows, 0-1; ``among`` restricts the score to a part of the same rows."""
+    """Share of correct rows, 0-1, with Wilson's interval on as many rows as they are worth.
+
+    Wilson's holds what it says near 1 and on few rows, where percentiles of resamples collapse.
+    ``among`` restricts the score to a part of the rows.
+    """
     kept = np.ones(len(correct), dtype=bool) if among is None else among
-    totals = _totals(weights, np.stack([correct & kept, kept], axis=1))
-    with np.errstate(invalid="ignore"):
-        draws = totals[:, 0] / totals[:, 1]
     value = float(correct[kept].mean()) if kept.any() else float("nan")
-    return interval(value, draws, int(kept.sum()), confidence)
+    worth = independent(clusters[kept])
+    return Estimate(value, *wilson(value * worth, worth, confidence), int(kept.sum()))
 
 
 def difference(first: Flags, second: Flags, weights: Weights, confidence: float) -> Estimate:
     """Accuracy of ``first`` minus accuracy of ``second`` on the same rows, paired."""
     gain = first.astype(np.int64) - second.astype(np.int64)
-    draws = _totals(weights, gain[:, None])[:, 0] / len(gain)
+    totals = _totals(weights, np.stack([gain, np.ones_like(gain)], axis=1))
+    with np.errstate(invalid="ignore"):
+        draws = totals[:, 0] / totals[:, 1]
     return interval(float(gain.mean()), draws, len(gain), confidence)
 
 
@@ -120,19 +141,27 @@ def macro_f1(
     return interval(value, draws, len(truth), confidence)
 
 
-def mcnemar(first: Flags, second: Flags) -> tuple[int, int, float]:
-    """Rows only ``first`` gets right, rows only ``second`` gets right, and the exact p-value.
+def mcnemar(first: Flags, second: Flags, clusters: Codes) -> tuple[int, int, float]:
+    """Clusters of which ``first`` gets more rows right, those of ``second``, the exact p-value.
 
-    McNemar (1947): the binomial test of the discordant rows, two-sided; p = 1 without any.
+    McNemar (1947): the binomial test of the discordant rows, two-sided; p = 1 without any. A
+    cluster counts once, so that copies do not repeat a chance.
     """
-    wins, losses = int((first & ~second).sum()), int((second & ~first).sum())
+    gain = first.astype(np.int64) - second.astype(np.int64)
+    gain = np.bincount(pd.factorize(clusters)[0], gain).astype(np.int64)
+    wins, losses = int((gain > 0).sum()), int((gain < 0).sum())
     both = wins + losses
     return wins, losses, float(binomtest(wins, both, 0.5).pvalue) if both else 1.0
 
 
-def wilson(successes: int, n: int, confidence: float) -> tuple[float, float]:
-    """Score interval of a proportion without continuity correction (Wilson 1927); NaN for n = 0."""
+def wilson(successes: float, n: float, confidence: float) -> tuple[float, float]:
+    """Score interval of a proportion without continuity correction (Wilson 1927); NaN for n = 0.
+
+    ``n`` need not be whole: clustered rows are worth fewer than they are, see ``independent``.
+    """
     if n == 0:
         return float("nan"), float("nan")
-    bounds = binomtest(successes, n).proportion_ci(confidence, method="wilson")
-    return float(bounds.low), float(bounds.high)
+    z, p = float(norm.ppf((1 + confidence) / 2)), successes / n
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -49,7 +49,7 @@ def interval(score: Any, digits: int = 3) -> str:  # noqa: ANN401 - any JSON val
 
 
 def rows(header: Iterable[str], lines: Iterable[Iterable[str]]) -> list[str]:
-    """Lay out a Markdown table of cells that are already safe."""
+    """Lay out a Markdown table, a line each; the cells are safe already."""
     names = list(header)
     table = [names, ["---"] * len(names), *lines]
     return ["| " + " | ".join(line) + " |" for line in table]
@@ -61,6 +61,11 @@ def facts(tree: Tree, wanted: dict[str, str]) -> list[str]:
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; cells are written as they are."""
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+    """A Markdown table as one text; cells are written as they are."""
+    return "\n".join(rows(head, lines)) + "\n"
+
+
+def page(*parts: str | list[str]) -> str:
+    """Paragraphs, and lists of lines, with an empty line between them."""
+    flat = [part if isinstance(part, str) else "\n".join(part) for part in parts]
+    return "\n\n".join(flat) + "\n"

@@ -137,3 +137,26 @@ def hit_rate(
         "precision": hits / flagged.sum() if flagged.any() else float("nan"),
         "recall": hits / wrong.sum() if wrong.any() else float("nan"),
     }
+
+
+def learnt(
+    treated: dict[str, tuple[Integers, Floats]], truth: pd.Series, labels: list[str]
+) -> pd.DataFrame:
+    """How many right and wrong labels each arm learns from, by the verified ones. Scores only.
+
+    Args:
+        treated: labels and weights of the training rows by arm; a row counts by its weight.
+        truth: verified label of each row, NaN where there is none: such rows are left out.
+        labels: class names.
+
+    Returns:
+        A line an arm: ``right, wrong``; none where nothing is verified.
+
+    """
+    known, names = truth.notna().to_numpy(), np.asarray(labels, dtype=object)
+    lines = {}
+    for arm, (y, weights) in treated.items():
+        right = names[y[known]] == truth[known].to_numpy()
+        counts = [weights[known][right].sum(), weights[known][~right].sum()]
+        lines[arm] = dict(zip(("right", "wrong"), map(float, counts), strict=True))
+    return pd.DataFrame.from_dict(lines if known.any() else {}, orient="index")

@@ -23,7 +23,7 @@ class Judged:
     """Validation and test rows, and what each model says about them, all in the audit's order."""
 
     rows: pd.DataFrame
-    """``id, split, label, leaked``, the slice columns, and ``gold`` (NaN where there is none)."""
+    """``id, split, label, leaked, cluster``, the slice columns, ``gold`` (NaN: there is none)."""
     classes: list[str]
     models: dict[str, pd.DataFrame]
     """Predictions frames, simplest model first."""
@@ -44,6 +44,16 @@ class Judged:
     def correct(self, name: str, split: str) -> Flags:
         """Which of the split's in-scope rows the model gets right."""
         return np.asarray(self.truth(split) == self.predicted(name, split), dtype=bool)
+
+    def clusters(self, split: str, in_scope: bool = True) -> Codes:
+        """Which near-duplicate cluster each of these rows is in: copies are answered alike."""
+        return self.rows.loc[self.mask(split, in_scope), "cluster"].to_numpy(np.int64)
+
+    def verified(self, name: str, split: str) -> tuple[Flags, Flags]:
+        """Which of the split's in-scope rows are right by their gold label, and which have one."""
+        gold = self.rows.loc[self.mask(split), "gold"]
+        guess = np.array(self.classes, dtype=object)[self.predicted(name, split)]
+        return np.asarray(gold == guess, dtype=bool), gold.notna().to_numpy(dtype=bool)
 
     def probabilities(self, name: str, split: str, in_scope: bool = True) -> Floats:
         """Class probabilities, shape (rows, classes)."""

@@ -27,9 +27,8 @@ FROZEN = {
     "reports/metrics/evaluate.json": "test_id_sha256",
 }
 """Evidence file -> where it names the test set that it was measured on."""
-TIMED = {"reports/timings/reference.json": "data", "reports/metrics/cost.json": "reference.data"}
-"""Evidence that rests on a clock -> where it names the data set whose model was timed. Timings are
-measured on purpose only: they may be those of another data set's model."""
+TIMED = {"reports/timings/reference.json": "", "reports/metrics/cost.json": "reference."}
+"""Evidence that rests on a clock -> where it says what was timed, see ``Timed``."""
 ALLOWED = (*FROZEN, *TIMED)
 """What a criterion may cite: the stage depends on each, so none is its own verdict."""
 MARKS = {"pass": "pass   ", "fail": "FAIL   ", "unknown": "UNKNOWN"}
@@ -56,18 +55,28 @@ class Judgement:
     note: str = ""
 
 
-def judge(criterion: Criterion, evidence: Evidence, data: str) -> Judgement:
-    """Judge one criterion; the threshold itself passes, and timings of other ``data`` are none."""
+@dataclass(frozen=True)
+class Timed:
+    """What decides how fast a model is; timings are measured on purpose, so they may be others'."""
+
+    data: str
+    encoder: dict[str, Any]
+    """Section of params.yaml: weights, longest input, threads."""
+
+
+def judge(criterion: Criterion, evidence: Evidence, of: Timed) -> Judgement:
+    """Judge one criterion; the threshold itself passes, and timings of another model are none."""
     value: float | None = None
     baseline: float | None = None
     verdict, note = "unknown", ""
     try:
-        if (path := criterion.evidence) in TIMED and (
-            of := lookup(evidence, path, TIMED[path])
-        ) != data:
-            raise LookupError(
-                f"{path} times the model of {of!r}: run `make timings`, then `dvc repro`"
-            )
+        if (path := criterion.evidence) in TIMED:
+            for what, own in store.plain(asdict(of)).items():
+                if lookup(evidence, path, f"{TIMED[path]}{what}") != own:
+                    raise LookupError(
+                        f"{path} times a model with other {what}: run `make timings`, then "
+                        f"`dvc repro`"
+                    )
         value = number(evidence, criterion.evidence, criterion.metric)
         judged = value
         if criterion.baseline is not None:
@@ -114,10 +123,10 @@ def same_test_set(evidence: Evidence) -> Judgement:
     )
 
 
-def judge_all(settings: Readiness, evidence: Evidence, data: str) -> list[Judgement]:
+def judge_all(settings: Readiness, evidence: Evidence, of: Timed) -> list[Judgement]:
     """Judge the test set's identity and every criterion, in the order of conf/readiness.
 
-    ``data`` is the name of the data set that the evidence has to be about.
+    ``of`` is what the evidence has to be about.
 
     Raises:
         UserError: no criterion, two of one name, or evidence that the stage does not depend on.
@@ -135,7 +144,7 @@ def judge_all(settings: Readiness, evidence: Evidence, data: str) -> list[Judgem
                 f"config: readiness.criteria: {criterion.name!r} cites {criterion.evidence!r}: "
                 f"evidence has to be one of {', '.join(ALLOWED)}"
             )
-    judged = (judge(item, evidence, data) for item in settings.criteria)
+    judged = (judge(item, evidence, of) for item in settings.criteria)
     return [same_test_set(evidence), *judged]
 
 
@@ -145,7 +154,7 @@ def record(settings: Readiness, judged: list[Judgement], data: str) -> dict[str,
     return {
         "verdict": "no-go" if reasons or not judged else "go",
         "reasons": reasons,
-        "data": data,
+        "dataset": data,
         "outcome": asdict(settings.outcome),
         "criteria": [asdict(item) for item in judged],
     }
@@ -161,7 +170,7 @@ def table(result: dict[str, Any]) -> pd.DataFrame:
 
 def verdict_on(data: object, result: Any) -> tuple[str, list[str]]:  # noqa: ANN401 - any JSON value
     """The verdict of readiness.json and its reasons; none is repeated for another data set."""
-    if find(result, "verdict") is None or find(result, "data") != data:
+    if find(result, "verdict") is None or find(result, "dataset") != data:
         return "not judged yet", []
     return str(result["verdict"]), list(find(result, "reasons") or [])
 
@@ -171,48 +180,46 @@ def verdict() -> tuple[str, int]:
 
     Raises:
         UserError: nothing was judged yet, the record cannot be read, or it is about another data
-            set or other criteria than those of params.yaml.
+            set, other criteria or other evidence than what is there now.
 
     """
     if not (root() / RECORD).exists():
         raise UserError(f"{RECORD} is missing: run `dvc repro readiness` first (it judges)")
     result = read_evidence([RECORD])[RECORD]
-    _same_question(result)
     try:
+        _up_to_date(result)
         lines = [_spoken(item) for item in result["criteria"]]
         passed = [item["verdict"] == "pass" for item in result["criteria"]]
         go = result["verdict"] == "go" and bool(passed) and all(passed)
         reasons = ", ".join(result["reasons"]) or "the record contradicts itself"
     except (KeyError, TypeError) as error:
         raise UserError(f"{RECORD} cannot be read: run `dvc repro readiness`") from error
-    head = f"{result['data']}: " + ("GO: every criterion passes" if go else f"NO-GO: {reasons}")
+    head = f"{result['dataset']}: " + ("GO: every criterion passes" if go else f"NO-GO: {reasons}")
     return "\n".join([head, *lines]), 0 if go else 1
 
 
-def _same_question(result: dict[str, Any]) -> None:
-    """Refuse a record that answers for another data set or by other criteria than the last run's.
+def _up_to_date(result: dict[str, Any]) -> None:
+    """Judge again, and refuse a record that says anything else.
 
     Raises:
-        UserError: says which.
+        UserError: the record is about another data set, other criteria or other evidence.
 
     """
-    keys = ("name", "evidence", "metric", "against", "direction", "threshold")
-    if (of := find(result, "data")) is None:
-        raise UserError(f"{RECORD} cannot be read: run `dvc repro readiness`")
-    tree = recorded_tree()
+    of, tree = result["dataset"], recorded_tree()
     if (name := find(tree, "data.name")) != of:
         raise UserError(
             f"{RECORD} judges {of!r}, params.yaml is about {name!r}, which has not been judged: "
             f"run it to the end (`dvc repro`, or the same `dvc exp run -S ...`)"
         )
-    stated = [
-        item | {"against": item.get("baseline") or ""}
-        for item in find(tree, "readiness.criteria") or []
-    ]
-    made = [item for item in result["criteria"] if item["name"] != "same_test_set"]
-    asked, judged = ([{key: item[key] for key in keys} for item in part] for part in (stated, made))
-    if store.plain(asked) != judged:
-        raise UserError(f"{RECORD} judges by other criteria than params.yaml: run `dvc repro`")
+    stated = find(tree, "readiness.criteria") or []
+    settings = Readiness(criteria=[Criterion(**item) for item in stated])
+    evidence = read_evidence(ALLOWED)
+    again = judge_all(settings, evidence, Timed(of, find(tree, "encoder") or {}))
+    if store.plain([asdict(item) for item in again]) != result["criteria"]:
+        raise UserError(
+            f"{RECORD} was made by other criteria or from other evidence than what is there now: "
+            f"run `dvc repro`"
+        )
 
 
 def _spoken(item: dict[str, Any]) -> str:

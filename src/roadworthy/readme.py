@@ -10,7 +10,7 @@ from roadworthy import benchmark_table, drafts, store
 from roadworthy.config import recorded_tree, root
 from roadworthy.errors import UserError
 from roadworthy.markdown import ABSENT, find, interval, rows, text
-from roadworthy.plots.evaluate import NAMES
+from roadworthy.model_names import NAMES
 from roadworthy.plots.style import plain
 from roadworthy.readiness import verdict_on
 
@@ -32,15 +32,28 @@ def _line(
     name = find(data, "name")
     verdict, reasons = verdict_on(name, readiness)
     because = f" because of {text(reasons)}" if reasons else ""
-    counts = find(evaluate, "rows") or {}
+    counts, served = find(evaluate, "rows") or {}, find(evaluate, "served") or {}
+    golden = find(evaluate, "models.lora.accuracy_gold")
+    by_gold = f" By verified labels its accuracy is {interval(golden)}." if golden else ""
     machine = f"{text(find(cost, 'machine.cpu'))}, {text(find(cost, 'machine.cores'))} cores"
     return (
-        f"Verdict on the fine-tuned model: **{text(verdict)}**{because}. Data: "
+        f"Verdict on the fine-tuned model: **{text(verdict)}**{because}.{by_gold} At an accepted "
+        f"error rate of {text(find(served, 'target_risk'))} {_automated(served)}. Data: "
         f"{text(find(data, 'title') or name)}, {text(find(counts, 'test'))} test and "
         f"{text(find(counts, 'validation'))} validation messages. Made by `make repro`; "
         f"{text(find(cost, 'volume'))} messages a month at prices of "
         f"{text(find(cost, 'prices_as_of'))}; latency measured on {machine}, with messages of "
         f"{text(find(cost, 'reference.data'))}."
+    )
+
+
+def _automated(served: dict[str, Any]) -> str:
+    """Say what service would do without a person."""
+    if find(served, "automated") == 0:
+        return "it would answer no message without a person: no threshold is sure to keep it"
+    return (
+        f"it would answer {text(find(served, 'automated'))} of all test messages without a person, "
+        f"{text(find(served, 'wrong'))} of them wrongly"
     )
 
 
@@ -69,7 +82,7 @@ def block(
     """
     currency = text(find(cost, "currency"))
     header = ["model", "test accuracy (interval)", "macro-F1", "ECE, calibrated", "p95 latency, ms"]
-    header += [f"{currency} a month", f"{currency} per 1,000"]
+    header += [f"{currency} per 1,000"]
     cells = []
     for name in _ranked(evaluate["models"]):
         entry, money = evaluate["models"][name], find(cost, f"models.{name}")
@@ -80,7 +93,6 @@ def block(
                 _fixed(find(entry, "macro_f1.value"), 3),
                 _fixed(find(entry, "ece_after"), 3),
                 _fixed(find(money, "latency_ms_p95"), 1),
-                _fixed(find(money, "monthly.total"), 2),
                 _fixed(find(money, "per_1000"), 2),
             ]
         )

@@ -14,6 +14,7 @@ import pandas as pd
 
 from roadworthy import companions, drafts, store
 from roadworthy.config import root
+from roadworthy.data import text_hash
 from roadworthy.errors import UserError
 from roadworthy.settings import Data
 
@@ -58,7 +59,10 @@ def decided(data: Data, messages: pd.DataFrame) -> pd.DataFrame:
 
 
 def _others(data: Data, messages: pd.DataFrame, id: str) -> pd.DataFrame:
-    """All decisions on file but that about one message, those about messages not drawn too."""
+    """All decisions on file but that about one message, those about messages not drawn too.
+
+    The columns are ``companions.DECIDED``.
+    """
     decided(data, messages)  # a file that the audit would refuse is not written over
     return companions.written(_as_filed(data)).query("id != @id")
 
@@ -82,14 +86,19 @@ def queue(data: Data) -> pd.DataFrame:
 
 
 def decide(data: Data, id: str, label: str) -> None:
-    """Write down one decision; it replaces an earlier one about the same message."""
+    """Write down one decision, and which text it is about; it replaces an earlier one.
+
+    The text's hash stands by the id: where that is a row number, it may mean another message later.
+    """
     messages = store.read_messages()
-    if id not in set(messages["id"]):
+    texts = messages.loc[messages["id"] == id, "text"]
+    if texts.empty:
         raise UserError(f"no message has the id {id!r}")
     if label not in labels(data, messages):
         raise UserError(f"{label!r} is no label to decide for: choose one of the data set's own")
     with drafts.locked(root() / LOCK, wait=True):
-        one = pd.DataFrame({"id": [id], "label": [label]})
+        about = [text_hash(text) for text in texts]
+        one = pd.DataFrame({"id": [id], "label": [label], "text_sha256": about})
         _write(data, pd.concat([_others(data, messages, id), one]))
 
 
@@ -105,7 +114,8 @@ def _write(data: Data, rows: pd.DataFrame) -> None:
     path, name = _path(data), file_name(data)
     draft = path.with_name(path.name + ".draft")
     try:
-        if path.exists() and (more := [*pd.read_csv(path, nrows=0).columns.drop(["id", "label"])]):
+        have = [*pd.read_csv(path, nrows=0).columns] if path.exists() else []
+        if more := [column for column in have if column not in companions.DECIDED]:
             raise UserError(f"{name} has the column {more[0]!r}, which a decision here would lose")
         if rows.empty and not data.decisions:
             path.unlink(missing_ok=True)

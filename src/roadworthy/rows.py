@@ -40,11 +40,20 @@ class Rows:
     """Test rows."""
     strange: Flags | None = None
     """Training rows that fit no class, as people found; they keep their filed label here."""
+    held: Integers | None = None
+    """Near-duplicate cluster of each validation row, numbered as those of training rows are; None:
+    each row is its own."""
 
     @property
     def clusters(self) -> Integers:
         """Near-duplicate cluster of each training row."""
         return self.train["cluster"].to_numpy()
+
+    @property
+    def held_clusters(self) -> Integers:
+        """Near-duplicate cluster of each validation row."""
+        alone = -1 - np.arange(len(self.y["validation"]))
+        return alone if self.held is None else self.held
 
     @property
     def views(self) -> Views:
@@ -88,7 +97,9 @@ def prepare(
         rows = ((messages["split"] == split) & messages["in_scope"]).to_numpy()
         X[split], J[split], y[split] = vectors[rows], both[rows], numbers(decided[rows], labels)
     test = messages[(messages["split"] == "test") & messages["in_scope"]]
-    return Rows(filed, train, seen.to_numpy(), labels, X, J, y, test, strange.to_numpy())
+    held = messages.loc[(messages["split"] == "validation") & messages["in_scope"], "cluster"]
+    told = (test, strange.to_numpy(), held.to_numpy(np.int64))
+    return Rows(filed, train, seen.to_numpy(), labels, X, J, y, *told)
 
 
 def of_test(rows: Rows, kept: Flags, C: float) -> tuple[Noise, pd.DataFrame]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import fields, is_dataclass
 from datetime import date
@@ -22,13 +23,15 @@ def check(settings: Settings) -> None:
     """Refuse settings that cannot be run; the message names the key and the value.
 
     Raises:
-        UserError: value out of range or not among the choices, empty list, no date, path out of the
-            project, file outside data/ without its hash, a secret where only its name belongs.
+        UserError: value out of range or not among the choices, empty list, no date, no finite
+            threshold, path out of the project, file outside data/ without its hash, a secret where
+            only its name belongs.
     """
     _secrets(settings)
     _ranges(settings)
     _lists(settings)
     _dates(settings)
+    _criteria(settings)
     _files(settings)
 
 
@@ -42,6 +45,16 @@ def _dates(settings: Settings) -> None:
             date.fromisoformat(day)
         except ValueError as error:
             raise UserError(f"config: {key} = {day!r} is not a date (YYYY-MM-DD)") from error
+
+
+def _criteria(settings: Settings) -> None:
+    """A threshold that nothing, or anything, can meet would decide by itself."""
+    for number, criterion in enumerate(settings.readiness.criteria):
+        if not math.isfinite(criterion.threshold):
+            raise UserError(
+                f"config: readiness.criteria[{number}].threshold = {criterion.threshold} of "
+                f"criterion {criterion.name!r}: a finite number is needed"
+            )
 
 
 def _secrets(settings: Settings) -> None:
@@ -109,8 +122,10 @@ def _lists(settings: Settings) -> None:
         raise UserError(
             "config: clean.tuned.folds = 1: two or more folds, or 0 for no such detector"
         )
-    if min(settings.cost.factors) <= 0:
-        raise UserError(f"config: cost.factors = {settings.cost.factors}: each must be above 0")
+    if not all(0 < factor < math.inf for factor in settings.cost.factors):
+        raise UserError(
+            f"config: cost.factors = {settings.cost.factors}: each must be a number above 0"
+        )
 
 
 def _files(settings: Settings) -> None:

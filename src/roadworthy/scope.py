@@ -83,24 +83,20 @@ def judge(judged: Judged, name: str, familiar: pd.DataFrame) -> pd.DataFrame | N
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("score")
 
 
-def guard(
-    judged: Judged, name: str, familiar: pd.DataFrame, confident: float | None
-) -> dict[str, Any] | None:
-    """What holds back messages of no known class in service, and what service is then worth.
+def guard(judged: Judged, name: str, familiar: pd.DataFrame) -> dict[str, Any] | None:
+    """What holds back messages of no known class in service.
 
     ``score`` is the one with the highest ``validation_auroc`` (over ``validation_n`` rows of no
     known class), ``threshold`` keeps 95 % of the validation rows in scope, ``spread`` is what
     ``familiarity.joint`` needs beside the message. On test rows: ``kept``, the share in scope at or
-    above the threshold; ``coverage`` and ``risk``, the share automated and its error rate where a
-    message must pass this threshold and that of the confidence; of the ``n`` rows of no known class
-    ``auroc``, ``recall`` (share below the threshold) and ``automated``. None where fewer than
-    ``LEAST`` validation rows can choose, or no score is better than chance.
+    above the threshold; of the ``n`` rows of no known class ``auroc`` and ``recall`` (share below
+    the threshold). None where fewer than ``LEAST`` validation rows can choose, or no score is
+    better than chance.
 
     Args:
         judged: rows and predictions.
         name: the model.
         familiar: what ``scores`` gives.
-        confident: confidence from which messages are automated; None: never.
 
     """
     held, beyond = (judged.mask("validation", scoped) for scoped in (True, False))
@@ -116,8 +112,6 @@ def guard(
     values, threshold = columns[chosen], calibration.scope_threshold(columns[chosen][held])
     inside, outside = (judged.mask("test", scoped) for scoped in (True, False))
     kept = values >= threshold
-    sure = kept & (columns["confidence"] >= (np.inf if confident is None else confident))
-    right = judged.correct(name, "test")[sure[inside]]
     found = {
         "score": chosen,
         "threshold": threshold,
@@ -125,17 +119,61 @@ def guard(
         "validation_auroc": chances[chosen],
         "validation_n": int(beyond.sum()),
         "kept": float(kept[inside].mean()),
-        "coverage": float(sure[inside].mean()),
-        "risk": float(1 - right.mean()) if len(right) else None,
         "n": int(outside.sum()),
     }
     if not outside.any():
-        return found | dict.fromkeys(("auroc", "recall", "automated"))
+        return found | dict.fromkeys(("auroc", "recall"))
     return found | {
         "auroc": calibration.auroc(values[inside], values[outside]),
         "recall": float(1 - kept[outside].mean()),
-        "automated": float(sure[outside].mean()),
     }
+
+
+def served(
+    judged: Judged,
+    name: str,
+    familiar: pd.DataFrame,
+    held_back: dict[str, Any] | None,
+    target_risk: float,
+) -> calibration.Selective:
+    """What service automates of all test messages, those of no known class included.
+
+    A message is automated if it is familiar enough for the guard and confident enough; one of no
+    known class that passes both is misrouted for certain. The threshold of the confidence is chosen
+    on the validation messages of both kinds, behind the guard.
+
+    Args:
+        judged: rows and predictions.
+        name: the model.
+        familiar: what ``scores`` gives.
+        held_back: what ``guard`` gives.
+        target_risk: accepted error rate among the automated messages.
+
+    """
+    sure = familiar["confidence"].to_numpy()
+    if held_back is not None:
+        known = familiar[held_back["score"]].to_numpy() >= held_back["threshold"]
+        sure = np.where(known, sure, -1.0)
+    confidence, right, clusters = _both(judged, name, sure, "validation")
+    passed = confidence >= 0
+    threshold = calibration.threshold_for(
+        confidence[passed], right[passed], target_risk, clusters[passed]
+    )
+    confidence, right, clusters = _both(judged, name, sure, "test")
+    return calibration.selective(threshold, confidence, right, target_risk, clusters)
+
+
+def _both(
+    judged: Judged, name: str, sure: calibration.Floats, split: str
+) -> tuple[calibration.Floats, calibration.Flags, calibration.Codes]:
+    """Confidence, right or wrong, and cluster of a split's rows, in scope and out (never right)."""
+    masks = {scoped: judged.mask(split, scoped) for scoped in (True, False)}
+    never = np.zeros(int(masks[False].sum()), dtype=bool)
+    return (
+        np.concatenate([sure[mask] for mask in masks.values()]),
+        np.concatenate([judged.correct(name, split), never]),
+        np.concatenate([judged.clusters(split, scoped) for scoped in masks]),
+    )
 
 
 def turning_away(

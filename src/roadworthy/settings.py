@@ -84,9 +84,12 @@ class Data:
     annotations: str | None = None
     """CSV below data/ with ``id, annotator, label``: several labels of the same messages."""
     decisions: str | None = None
-    """CSV below data/ with ``id, label``: what people decided about rows of the review queue, the
-    given label included. Training rows get that label and are doubted no more; those that are given
-    ``out_of_scope`` are learnt no more."""
+    """CSV below data/ with ``id, label, text_sha256``: what people decided about rows of the review
+    queue, the given label included. Training rows get that label and are doubted no more; those
+    that are given ``out_of_scope`` are learnt no more. ``text_sha256``, the first 16 digits of the
+    hash of the message's text, is written by the demo; a decision about another text is refused.
+    Where ``id`` names a column it may be left out: a row number alone may mean another message once
+    a row is added."""
     synthetic: str | None = None
     """CSV below data/ with ``id, text, label``: training rows that no customer wrote. They are let
     in only if the score on real rows held out does not fall."""
@@ -413,6 +416,8 @@ class Api:
     input_tokens: int = _bounded(900, 1, 1_000_000)
     """Per message: instructions, label list and the message."""
     output_tokens: int = _bounded(8, 1, 100_000)
+    """Per message: a label alone. A model that reasons before it answers is billed for hundreds to
+    thousands more, unless that is switched off."""
     input_price: float = _bounded(MISSING, 0.0, 1000.0)
     """Per million input tokens."""
     output_price: float = _bounded(MISSING, 0.0, 1000.0)

@@ -95,7 +95,8 @@ def judge(
             said[held] = _right(*part, more, X[held], settings.C)
         ahead = _right(X, labels, weights, more, rows.X["validation"], settings.C)
         right.append(np.concatenate([said, ahead]) == truth)
-    draws = resampled(len(truth), settings.resamples, seed)
+    clusters = np.concatenate([rows.clusters, rows.held_clusters])
+    draws = resampled(clusters, settings.resamples, seed)
     change = difference(right[1], right[0], draws, CONFIDENCE)
     return Gate(
         offered=len(near),

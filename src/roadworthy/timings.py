@@ -11,7 +11,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +24,7 @@ from tqdm import tqdm
 from roadworthy import embeddings, store
 from roadworthy.baseline import ARCHITECTURES, build
 from roadworthy.config import recorded, root
+from roadworthy.errors import UserError
 from roadworthy.models import pooled
 from roadworthy.models.architecture import Architecture, Labelled, labelled
 from roadworthy.models.encoder import device
@@ -166,9 +167,25 @@ def _lora(settings: Settings, texts: list[str], rows: Labelled) -> dict[str, Any
     return _row(model, texts, load_seconds, fit_seconds, seen)
 
 
+def _same_data(settings: Settings) -> None:
+    """Refuse to time one data set's models under the name of another."""
+    made = [source["path"] for source in store.read_metrics("audit")["sources"]]
+    if made != [file.path for file in settings.data.files]:
+        raise UserError(
+            f"timings: the models in artifacts/ were made from {', '.join(made)}, params.yaml is "
+            f"about data set '{settings.data.name}': run `dvc repro` first"
+        )
+
+
 def measure() -> str:
-    """Time every trained architecture on validation and test messages; returns a message."""
+    """Time every trained architecture on validation and test messages; returns a message.
+
+    Raises:
+        UserError: params.yaml is about another data set than the models.
+
+    """
     settings = recorded()
+    _same_data(settings)
     split = store.read_json("artifacts/audit/split.json", "audit")
     messages = store.read_messages()
     judged = messages[(messages["split"] != "train") & messages["in_scope"]]
@@ -186,6 +203,7 @@ def measure() -> str:
         "machine": machine(settings.encoder.threads, device(settings.encoder).type),
         "measured_on": datetime.now(tz=UTC).date().isoformat(),
         "data": settings.data.name,
+        "encoder": asdict(settings.encoder),
         "rows": len(texts),
         "mean_words": float(np.mean([len(text.split()) for text in texts])),
         "models": models,

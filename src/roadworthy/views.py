@@ -31,8 +31,9 @@ def joint(
 
     Vocabulary and compression are learnt from the rows of ``learnt`` alone.
     """
-    counter = features()
-    counts = counter.fit_transform([text for text, one in zip(texts, learnt, strict=True) if one])
+    known = [text for text, one in zip(texts, learnt, strict=True) if one]
+    counter = features(known)
+    counts = counter.fit_transform(known)
     size = max(1, min(300, counts.shape[1] - 1, counts.shape[0] - 1))
     compress = make_pipeline(TruncatedSVD(size, random_state=seed), Normalizer()).fit(counts)
     words = compress.transform(counter.transform(texts))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,7 +42,10 @@ def key(text: str) -> str:
 
 
 class Answers:
-    """All calls so far with one question, in memory and in ``<folder>/answers.jsonl``."""
+    """All calls so far with one question, in memory and in ``<folder>/answers.jsonl``.
+
+    Any thread may ``add``.
+    """
 
     def __init__(self, folder: Path, n_classes: int) -> None:
         """Read what earlier runs kept.
@@ -52,6 +56,7 @@ class Answers:
         self.path, self.n_classes = folder / "answers.jsonl", n_classes
         self.totals = Counter(answered=0, calls=0, retries=0, input_tokens=0, output_tokens=0)
         self._of: dict[str, list[Call]] = {}
+        self._lock = threading.Lock()
         if self.path.exists():
             self._read()
 
@@ -91,20 +96,21 @@ class Answers:
 
     def add(self, call: Call) -> None:
         """Keep a call, on disk before anything else is done with it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(asdict(call)) + "\n")
-        self._remember(call)
+        with self._lock:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(asdict(call)) + "\n")
+            self._remember(call)
 
     def settled(self, text: str) -> bool:
         """Whether there is nothing left to ask about a message."""
         calls = self._of.get(key(text), [])
         return len(calls) >= TRIES or any(call.answer.outcome != UNPARSED for call in calls)
 
-    def probabilities(self, text: str) -> NDArray[np.float64]:
-        """Shape (n_classes,); all classes alike where the model refused or could not be read."""
+    def probabilities(self, text: str, otherwise: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Shape (n_classes,); ``otherwise`` where the model refused or could not be read."""
         shares = self._of[key(text)][-1].answer.shares
-        row = np.full(self.n_classes, 0.0 if shares else 1 / self.n_classes)
+        row = np.zeros(self.n_classes) if shares else otherwise.copy()
         for number, share in shares:
             row[number] = share
         normalised: NDArray[np.float64] = row / row.sum()

@@ -36,7 +36,8 @@ class Endpoint(Architecture):
     """A large model that somebody else runs; zero-shot, or with examples of each class.
 
     In the chat form the class that it names has probability one. Where it refuses, or twice gives
-    no known class, all classes have the same probability.
+    no known class, the message gets the class shares of the training rows, which is all that is
+    known then: it counts as routed to the commonest class.
     """
 
     local = False
@@ -57,6 +58,8 @@ class Endpoint(Architecture):
             count = min(self.settings.endpoint.shots, len(rows))
             chosen = random.choice(rows, count, replace=False)
             examples += [(label, train.texts[row]) for row in chosen]
+        counts = np.bincount(train.y, train.weights, minlength=train.n_classes)
+        self.shares: NDArray[np.float64] = counts / counts.sum()
         order = random.permutation(len(examples))
         self._ask_with(list(train.labels), [examples[at] for at in order])
 
@@ -83,11 +86,11 @@ class Endpoint(Architecture):
                 tqdm(total=len(pending), desc="endpoint", unit="message") as bar,
             ):
                 self._ask_all(client, pending, bar)
-        rows = [self.answers.probabilities(text) for text in texts]
+        rows = [self.answers.probabilities(text, self.shares) for text in texts]
         return np.array(rows).reshape(len(texts), self.answers.n_classes)
 
     def _ask_all(self, client: Client, pending: deque[str], bar: tqdm[Any]) -> None:
-        """Ask in batches of ``concurrency``; every answer of a batch is kept before any error."""
+        """Ask in batches of ``concurrency``; whatever stops one, all its answers are kept."""
         with ThreadPoolExecutor(self.settings.endpoint.concurrency) as pool:
             while pending:
                 batch = [pending.popleft() for _ in range(min(self._allowed(), len(pending)))]
@@ -96,7 +99,7 @@ class Endpoint(Architecture):
                     [pool.submit(self._ask, client, text) for text in batch]
                 ):
                     try:
-                        self.answers.add(future.result())
+                        future.result()
                     except UserError as error:
                         failed.append(error)
                 if failed:
@@ -123,8 +126,14 @@ class Endpoint(Architecture):
             )
         return min(own.concurrency, own.max_calls - calls)
 
-    def _ask(self, client: Client, text: str) -> Call:
-        """One message, one call; raises as ``Client.ask`` does."""
+    def _ask(self, client: Client, text: str) -> None:
+        """One message, one call, kept as soon as it is answered; raises as ``Client.ask`` does.
+
+        By the thread that made it: where Ctrl-C stops the others, calls under way are paid for too.
+        """
+        self.answers.add(self._call(client, text))
+
+    def _call(self, client: Client, text: str) -> Call:
         request = self.conversation.request(text)
         reply = client.ask(request)
         if reply.filtered:
@@ -145,6 +154,7 @@ class Endpoint(Architecture):
             "asked": self._asked(),
             "labels": self.conversation.labels,
             "examples": self.conversation.examples,
+            "shares": self.shares.tolist(),
         }
         counts = self.answers.counts() | {"spend": round(self.spend(), 6)}
         for name, item in (("endpoint.json", content), ("counts.json", counts)):
@@ -166,6 +176,7 @@ class Endpoint(Architecture):
             examples = [
                 (range(len(labels))[label], str(text)) for label, text in content["examples"]
             ]
+            shares = np.array([float(content["shares"][label]) for label in range(len(labels))])
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise UserError(
                 f"endpoint.json in {folder} cannot be read ({error}): run `dvc repro baseline`"
@@ -175,4 +186,5 @@ class Endpoint(Architecture):
                 f"endpoint.json in {folder} was made with {asked}, the settings now say "
                 f"{self._asked()}: run `dvc repro baseline`"
             )
+        self.shares = shares
         self._ask_with(labels, examples)

@@ -23,24 +23,33 @@ class Static(Architecture):
 
     Word vectors: reduced by principal components, weighted by smooth inverse frequency (Arora et
     al. 2017) in the training rows. A word without a vector is passed over; a message of such words
-    alone is answered from the intercepts. The encoder is needed to learn, not to predict.
+    alone is answered from the intercepts. Where no training row has a word, all are, which comes to
+    the class shares. The encoder is needed to learn, not to predict.
     """
 
     def fit(self, train: Labelled) -> None:
-        own = self.settings.static
         counts = Counter(word for text in train.texts for word in words(text))
-        kept = counts.most_common(own.words)
+        kept = counts.most_common(self.settings.static.words)
         self.row = {word: number for number, (word, _) in enumerate(kept)}
-        vectors = self.embed(list(self.row))
+        self.table = self._table(counts, kept) if kept else np.zeros((0, 1), np.float32)
+        self.weights, self.bias = fit_probe(
+            self._vectors(train.texts),
+            train.y,
+            train.n_classes,
+            self.settings.static.C,
+            train.weights,
+        )
+
+    def _table(self, counts: Counter[str], kept: list[tuple[str, int]]) -> NDArray[np.float32]:
+        """The vectors of the kept words, shape (words, dimensions)."""
+        own = self.settings.static
+        vectors = self.embed([word for word, _ in kept])
         centred = vectors - vectors.mean(axis=0)
         _, _, axes = np.linalg.svd(centred, full_matrices=False)
         share = np.array([count for _, count in kept]) / counts.total()
         weights = own.smoothing / (own.smoothing + share)
         table = weights[:, None] * (centred @ axes[: own.dimensions].T)
-        self.table = table.astype(np.float32)
-        self.weights, self.bias = fit_probe(
-            self._vectors(train.texts), train.y, train.n_classes, own.C, train.weights
-        )
+        return np.asarray(table, dtype=np.float32)
 
     def _vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit-length vectors, shape (n, dimensions); zero for a message without a known word."""

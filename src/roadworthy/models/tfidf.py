@@ -15,10 +15,12 @@ from roadworthy.models.architecture import Architecture, Labelled, softmax
 from roadworthy.models.estimator import load_estimator, save_estimator
 
 
-def features() -> FeatureUnion:
-    """Word 1-2-grams and character 2-5-grams inside words; sublinear term frequency."""
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32)
-    characters = TfidfVectorizer(
+def _words() -> TfidfVectorizer:
+    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32)
+
+
+def _characters() -> TfidfVectorizer:
+    return TfidfVectorizer(
         analyzer="char_wb",
         ngram_range=(2, 5),
         min_df=2,
@@ -26,7 +28,31 @@ def features() -> FeatureUnion:
         sublinear_tf=True,
         dtype=np.float32,
     )
-    return FeatureUnion([("words", words), ("characters", characters)])
+
+
+def features(texts: Sequence[str]) -> FeatureUnion:
+    """Word 1-2-grams and character 2-5-grams inside words; sublinear term frequency.
+
+    Single characters and pairs where ``texts``, which it will learn from, have no such term (single
+    letters or emoji, say): scikit-learn refuses to learn from nothing.
+    """
+    if any(map(_words().build_analyzer(), texts)) and _repeated(texts):
+        return FeatureUnion([("words", _words()), ("characters", _characters())])
+    single = TfidfVectorizer(
+        analyzer="char_wb", ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32
+    )
+    return FeatureUnion([("characters", single)])
+
+
+def _repeated(texts: Sequence[str]) -> bool:
+    """Whether some character term occurs in two texts; one that does not is left out."""
+    terms, seen = _characters().build_analyzer(), set[str]()
+    for text in texts:
+        found = set(terms(text))
+        if found & seen:
+            return True
+        seen |= found
+    return False
 
 
 class Tfidf(Architecture):
@@ -37,7 +63,7 @@ class Tfidf(Architecture):
 
     def fit(self, train: Labelled) -> None:
         self.pipeline: Pipeline = make_pipeline(
-            features(), LinearSVC(C=self.settings.tfidf.C, random_state=self.seed)
+            features(train.texts), LinearSVC(C=self.settings.tfidf.C, random_state=self.seed)
         )
         self.pipeline.fit(train.texts, train.y, linearsvc__sample_weight=train.weights)
 

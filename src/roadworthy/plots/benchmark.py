@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from roadworthy.plots.evaluate import NAMES
+from roadworthy.model_names import NAMES
 from roadworthy.plots.style import BLUE, GREEN, GREY, ORANGE, RED, canvas
 
 COLOURS = {"network": BLUE, "probe": ORANGE, "tfidf": GREEN}

@@ -18,8 +18,8 @@ def scores(issues: pd.DataFrame) -> Figure:
     axis.hist(
         parts, bins=list(edges), stacked=True, color=[GREY, RED], label=["not flagged", "flagged"]
     )
-    axis.set(xlabel="label score (low = label doubted)", ylabel="training rows")
-    axis.legend(frameon=False)
+    axis.set(xlabel="label score: share of rows doubted as much or more", ylabel="training rows")
+    figure.legend(loc="outside upper right", frameon=False, ncols=2)
     return figure
 
 

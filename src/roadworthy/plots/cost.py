@@ -8,21 +8,32 @@ from matplotlib.figure import Figure
 from roadworthy.plots.style import BLUE, GREEN, GREY, ORANGE, RED, canvas, plain
 
 STYLES = ["-", "--", "-.", ":"]
+ALIKE = 0.05
+"""Lines that nowhere differ by more than this share cannot be told apart."""
+
+
+def _alike(curves: pd.DataFrame) -> list[list[str]]:
+    """Columns in groups, each within ``ALIKE`` of the first of its group; later columns first."""
+    groups: list[list[str]] = []
+    for name in reversed(curves.columns):
+        near = (g for g in groups if (curves[name] / curves[g[0]] - 1).abs().max() < ALIKE)
+        group = next(near, None)
+        groups.append([name]) if group is None else group.append(name)
+    return groups
 
 
 def spend(curves: pd.DataFrame, volume: int, currency: str) -> Figure:
-    """Monthly spend against volume, both on log scales; a line per column of ``curves``.
+    """Monthly spend against volume, both on log scales.
 
-    Models that differ by cents lie on top of each other: line styles keep them apart.
+    A line per column of ``curves``; those within ``ALIKE`` of one another share one.
     """
     figure, (axis,) = canvas(7.6, 4.0)
     colours = [BLUE, ORANGE, GREEN, RED, GREY]
-    for number, name in enumerate(curves.columns):
+    for number, names in enumerate(_alike(curves)):
         style = STYLES[number // len(colours) % len(STYLES)]
+        label = plain(names[0], 30) + (f" and {len(names) - 1} more" if len(names) > 1 else "")
         colour = colours[number % len(colours)]
-        width = 1.4 + 0.5 * (len(curves.columns) - number) / len(curves.columns)
-        label = plain(str(name), 30)
-        axis.plot(curves.index, curves[name], style, color=colour, linewidth=width, label=label)
+        axis.plot(curves.index, curves[names[0]], style, color=colour, label=label)
     axis.axvline(volume, color=GREY, linewidth=0.8, linestyle=":")
     axis.annotate("as configured", (volume, 1.01), xycoords=("data", "axes fraction"), fontsize=8)
     axis.set(xscale="log", yscale="log", xlabel="messages a month", ylabel=f"{currency} a month")

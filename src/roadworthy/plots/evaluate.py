@@ -10,22 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from roadworthy.cascade import Cascade
-from roadworthy.plots.style import BLUE, GREEN, GREY, ORANGE, canvas, plain
+from roadworthy.model_names import NAMES
+from roadworthy.plots.style import BLUE, GREEN, GREY, ORANGE, RED, canvas, plain
 
-NAMES = {
-    "majority": "Always the commonest label",
-    "keyword": "Keyword rules",
-    "tfidf": "TF-IDF + linear model",
-    "boosted": "Gradient-boosted trees",
-    "static": "Static word embeddings",
-    "pool": "TF-IDF and static, pooled",
-    "neighbours": "Nearest neighbours, frozen encoder",
-    "probe": "Logistic regression, frozen encoder",
-    "endpoint": "Large model, by endpoint",
-    "lora": "LoRA fine-tuned encoder and TF-IDF",
-    "network": "LoRA fine-tuned encoder alone",
-    "ensemble": "all seeds together",
-}
 SHADES = ("#c4c4c4", "#a6a6a6", "#cc79a7", "#009e73", "#882255", "#999933", "#56b4e9", "#e69f00")
 
 
@@ -151,7 +138,7 @@ def risk_coverage(curves: pd.DataFrame, result: dict[str, Any]) -> Figure:
         axis.plot(100 * target["coverage"], 100 * target["risk"], "o", color=BLUE, markersize=9)
     accepted = 100 * target["target_risk"]
     axis.axhline(accepted, color="black", linewidth=1, linestyle=":")
-    axis.text(0.5, accepted, f"accepted: {accepted:g} %", va="bottom", fontsize=9)
+    axis.text(100.5, accepted, f"accepted: {accepted:g} %", ha="right", va="bottom", fontsize=9)
     axis.set(xlim=(0, 101), xlabel="messages automated, %", ylabel="errors among them, %")
     axis.set_ylim(0, min(100, max(4 * accepted, 30)))
     axis.legend(fontsize=8.5, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
@@ -167,7 +154,8 @@ def cascade(cascades: dict[str, Cascade], tuned: str, alone: float) -> Figure:
     figure, (axis,) = canvas(width=8.0, height=3.6)
     label = f"{NAMES.get(tuned, plain(tuned))} alone"
     axis.axhline(100 * alone, color=BLUE, linewidth=1.4, linestyle="--", label=label)
-    for (name, one), colour in zip(cascades.items(), (ORANGE, GREEN) * len(cascades), strict=False):
+    colours = (ORANGE, GREEN, RED) * len(cascades)
+    for (name, one), colour in zip(cascades.items(), colours, strict=False):
         share, accuracy = 100 * one.curve["share"], 100 * one.curve["accuracy"]
         label = f"{NAMES.get(name, plain(name))} first: {100 * one.share:.0f} % answered"
         axis.plot(share, accuracy, color=colour, linewidth=1.6, label=label)

@@ -1,46 +1,25 @@
-"""The data card and the model card, rendered from what the run recorded and from conf/.
+"""The model card, rendered from what the run recorded and from conf/.
 
 Nothing is typed in by hand but the frame: what a record does not hold appears as "not measured".
-Structure after Gebru et al. (2021), "Datasheets for Datasets", and Mitchell et al. (2019), "Model
-Cards for Model Reporting".
+Structure after Mitchell et al. (2019), "Model Cards for Model Reporting".
 """
 
 from __future__ import annotations
 
-from roadworthy.markdown import ABSENT, Tree, facts, find, interval, rows, text
+from roadworthy.markdown import ABSENT, Tree, facts, find, interval, page, rows, text
+from roadworthy.model_names import NAMES
 
 MINILM = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 KNOWN = {MINILM: "all-MiniLM-L6-v2 (Apache-2.0)"}
 """SHA-256 of the weights -> name and licence; of other encoders only the settings are known."""
 # What each section shows: name -> dotted path in the record.
-SPLITS = {
-    "Brought by the data": "split.brought",
-    "Training rows": "split.train",
-    "Validation rows": "split.validation",
-    "Test rows": "split.test",
-    "Test set (SHA-256 of its ids)": "split.test_id_sha256",
-    "Test rows with a near-duplicate in training (share)": "leakage.test_share",
-}
-FOUND = {
-    "Rows set aside for breaking the contract": "contract.quarantined_rows",
-    "Messages with personal data of a known form": "personal_data.rows",
-    "Messages with broken characters": "broken_encoding_rows",
-    "Clusters of copies with different labels": "conflicting_clusters",
-    "Agreement of annotators (Krippendorff's alpha)": "agreement.alpha",
-}
-NOISE = {
-    "Treatment of the training labels": "chosen",
-    "Share of test labels that a model doubts": "test_noise.estimate",
-    "From": "test_noise.low",
-    "To (95 %, the draw of rows alone)": "test_noise.high",
-}
 ENCODER = {"Weights": "package", "SHA-256": "sha256", "Longest input (tokens)": "max_length"}
 SIZE = {
     "Trainable parameters": "parameters.trainable",
     "Parameters in all": "parameters.total",
     "Adapter (bytes)": "adapter_bytes",
     "Merged model (bytes)": "merged_bytes",
-    "Weight of TF-IDF beside the network": "tfidf_weight",
+    "Weight of TF-IDF beside the network (which counts 1)": "tfidf_weight",
 }
 TRAINING = {
     "Training rows": "train_rows",
@@ -58,31 +37,39 @@ RECIPE = {
     "Batch size": "batch_size",
     "Label smoothing": "label_smoothing",
     "Share of tokens hidden": "token_dropout",
-    "Share of the way from the start": "interpolation",
+    "Weight interpolation (1: as learnt)": "interpolation",
     "Precision": "precision",
 }
 JUDGES = {
     "Test messages": "rows.test",
+    "Test messages of no known class, judged apart": "rows.test_out_of_scope",
     "Validation messages": "rows.validation",
     "Test set (SHA-256 of its ids)": "test_id_sha256",
+}
+SCORES = {
+    "accuracy": "accuracy",
+    "accuracy by verified labels": "accuracy_gold",
+    "without near-duplicates": "accuracy_deduplicated",
+    "macro-F1": "macro_f1",
 }
 JUDGED = {
     "Level of the intervals": "reference.confidence",
     "Gain over the best baseline": "lora.mcnemar.difference.value",
-    "Its p-value (McNemar)": "lora.mcnemar.p_value",
+    "Its p-value (McNemar), to six decimals": "lora.mcnemar.p_value",
+    "Intent with the lowest recall": "lora.worst_class",
+    "Its recall": "lora.worst_class_recall",
+    "Its test messages": "lora.worst_class_rows",
     "Temperature": "lora.temperature",
     "ECE that perfect calibration would show": "lora.ece_perfect",
-    "Share automated at the accepted risk": "lora.selective.coverage",
-    "Test messages automated": "lora.selective.automated",
-    "Wrong among them": "lora.selective.wrong",
-    "Error rate among them": "lora.selective.risk",
-    "Its highest plausible value (95 %)": "lora.selective.risk_high",
     "Messages of no known class held back by": "reference.guard.score",
     "How well it tells them (AUROC)": "reference.guard.auroc",
     "Share of them held back": "reference.guard.recall",
-    "Share of the others let through": "reference.guard.kept",
-    "Share automated with it": "reference.guard.coverage",
-    "Error rate among the automated with it": "reference.guard.risk",
+    "Share of in-scope messages let through": "reference.guard.kept",
+    "Accepted error rate among automated messages": "reference.served.target_risk",
+    "Share of all test messages automated": "reference.served.coverage",
+    "Messages automated": "reference.served.automated",
+    "Wrong among them": "reference.served.wrong",
+    "Upper end of the 95 % interval of their error rate": "reference.served.risk_high",
 }
 MONEY = {
     "Prices as of": "all.prices_as_of",
@@ -106,81 +93,20 @@ USE = [
 ]
 
 
-def _lines(*parts: str | list[str]) -> str:
-    flat = [part if isinstance(part, str) else "\n".join(part) for part in parts]
-    return "\n\n".join(flat) + "\n"
-
-
-def _sources(data: Tree, audit: Tree) -> list[str]:
-    """List the files: as the audit found them, or as declared where it left no inventory."""
-    found = find(audit, "sources") or find(data, "files") or []
-    columns = ("path", "rows", "newest", "age_days", "sha256")
-    cells = [[text(find(source, key)) for key in columns] for source in found]
-    return rows(("file", "rows", "newest message", "age in days", "SHA-256"), cells)
-
-
-def _drift(audit: Tree) -> list[str]:
-    """Say in what the messages differ, beyond chance, between splits and between periods."""
-    compared = find(audit, "drift.comparisons") or {}
-    cells = [
-        [
-            text(name),
-            text([signal for signal, one in found.items() if find(one, "drift")] or "nothing"),
-        ]
-        for name, found in compared.items()
-    ]
-    return rows(("compared", "they differ in"), cells) if cells else [f"Drift: {ABSENT}."]
-
-
-def data_card(data: Tree, audit: Tree, clean: Tree) -> str:
-    """Render the data card from conf's section ``data`` and the records of audit and clean."""
-    return _lines(
-        f"# Data card: {text(find(data, 'title') or find(data, 'name'))}",
-        "Generated by the stage `readiness` from `reports/metrics/audit.json`, "
-        "`reports/metrics/clean.json` and the data set's file under `conf/data/`.",
-        "## Composition",
-        _sources(data, audit),
-        facts(audit, {"Messages": "rows", "Classes": "classes", "Newest": "freshness.newest"}),
-        "## How it was made, and by whose leave",
-        facts(data, {"Origin": "origin", "Licence": "licence", "Who answers for it": "owner"}),
-        "## Splits",
-        facts(audit, SPLITS),
-        "## What the audit found",
-        facts(audit, FOUND),
-        "## Drift",
-        _drift(audit),
-        "## Label noise",
-        facts(clean, NOISE),
-        "Doubted is not wrong: a weak model doubts what it confuses, so the share leans high. The "
-        "rows are in `reports/tables/clean/doubted_test.csv`; test labels are never changed.",
-        "## Limits",
-        [
-            "- Of intents, channels and varieties of language that the data does not hold, the "
-            "scores say nothing.",
-            "- A message carries one label, also where it asks for two things.",
-            f"- Ages are counted to the audit's own date, not to today "
-            f"({text(find(audit, 'freshness.as_of'))}).",
-        ],
-    )
-
-
 def _scores(evaluate: Tree, name: str) -> list[str]:
     models = find(evaluate, "models") or {}
     best = find(evaluate, "best_baseline")
     wanted = [model for model in dict.fromkeys((name, best)) if model in models]
     cells = [
         [
-            text(model),
-            interval(find(models[model], "accuracy")),
-            interval(find(models[model], "accuracy_deduplicated")),
-            interval(find(models[model], "macro_f1")),
-            text(find(models[model], "ece_before")),
-            text(find(models[model], "ece_after")),
+            NAMES.get(model, text(model)),
+            *(interval(find(models[model], path)) for path in SCORES.values()),
+            *(text(find(models[model], path)) for path in ("ece_before", "ece_after")),
         ]
         for model in wanted or [name]
         if model in models
     ]
-    header = ("model", "accuracy", "without near-duplicates", "macro-F1", "ECE", "ECE calibrated")
+    header = ("model", *SCORES, "ECE", "ECE calibrated")
     return rows(header, cells) if cells else [f"Scores: {ABSENT}."]
 
 
@@ -215,7 +141,7 @@ def _encoder(encoder: Tree) -> str:
     )
 
 
-def model_card(
+def render(
     data: Tree,
     encoder: Tree,
     settings: Tree,
@@ -226,7 +152,7 @@ def model_card(
 ) -> str:
     """Render the model card from the records and from conf's sections of data and model."""
     lora, money = find(evaluate, "models.lora"), find(cost, "models.lora")
-    return _lines(
+    return page(
         "# Model card: the fine-tuned intent classifier",
         f"For {text(find(data, 'title') or find(data, 'name'))}; the data card is beside this one. "
         "Generated by the stage `readiness` from `reports/metrics/` and `conf/`.",
