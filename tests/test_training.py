@@ -160,4 +160,5 @@ def test_bf16_on_a_processor_without_it_is_said(
     network, _ = fresh_network(ENCODER, SETTINGS.lora, start, 20.0, 0)
     for precision in ("bf16-mixed", "32-true"):
         fit(network, None, replace(SETTINGS, precision=precision), "cpu", 0)
-    assert [record.message for record in caplog.records] == [training.SLOW] * warned
+    said = [one.message for one in caplog.records if one.name == "roadworthy"]
+    assert said == [training.SLOW] * warned
