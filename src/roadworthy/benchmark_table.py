@@ -51,7 +51,7 @@ def _tuned(result: Tree) -> str:
     tuned = result["models"]["lora"]
     shown = {
         "accuracy": "accuracy",
-        "bootstrap interval of the test rows: from": "accuracy_low",
+        "95 % interval of the test rows: from": "accuracy_low",
         "to": "accuracy_high",
         "without near-duplicates of training rows": "accuracy_deduplicated",
         "without near-twins (published rule)": "accuracy_without_twins",

@@ -16,6 +16,8 @@ from roadworthy.settings import Settings
 Cell = dict[str, Any]
 LEAST_GAP = 0.01
 """Recovery is told where oracle and noisy labels differ by at least this accuracy."""
+FIRST = ["noise", "rate", "draws", "fine-tuned"]
+"""What every line begins with; the last says whether that network was among the detectors."""
 
 
 def mean_of(values: Iterable[float | None], digits: int = 3) -> str:
@@ -56,14 +58,15 @@ def _groups(cells: list[Cell]) -> list[tuple[list[str], list[Cell]]]:
     for rate, number, tuned in keys:
         group = (rate, KINDS[number], tuned)
         same = [cell for cell in cells if (cell["rate"], cell["kind"], cell["tuned"]) == group]
-        out.append(([KINDS[number], f"{100 * rate:g} %", str(len(same))], same))
+        word = "yes" if tuned else "no"
+        out.append(([KINDS[number], f"{100 * rate:g} %", str(len(same)), word], same))
     return out
 
 
 def _finding(cells: list[Cell]) -> str:
     head = [
-        "noise", "rate", "draws", "best stock score", "chosen score", "share of its shortfall left",
-        "stock on right labels", "precision at k errors", "recall at 10 %", "fine-tuned", "chosen",
+        *FIRST, "best stock score", "chosen score", "share of its shortfall left",
+        "stock on right labels", "precision at k errors", "recall at 10 %", "chosen",
     ]  # fmt: skip
     lines = [
         [
@@ -74,7 +77,6 @@ def _finding(cells: list[Cell]) -> str:
             mean_of(cell["ceiling"] for cell in same),
             mean_of(map(_chosen("precision_at_errors"), same)),
             mean_of(map(_chosen("recall_at_budget"), same)),
-            "yes" if same[0]["tuned"] else "no",
             ", ".join(sorted({cell["chosen"] for cell in same})),
         ]
         for first, same in _groups(cells)
@@ -84,7 +86,7 @@ def _finding(cells: list[Cell]) -> str:
 
 def _flags(cells: list[Cell]) -> str:
     head = [
-        "noise", "rate", "draws", "flags", "precision", "recall", "confident learning: flags",
+        *FIRST, "flags", "precision", "recall", "confident learning: flags",
         "precision", "recall", "chosen score at as many flags: precision",
     ]  # fmt: skip
     lines = []
@@ -106,7 +108,7 @@ def _flags(cells: list[Cell]) -> str:
 
 def _recovering(cells: list[Cell]) -> str:
     arms = [arm for arm in ARMS if arm != "none"]
-    head = ["noise", "rate", "draws", "accuracy noisy", *arms, "oracle"]
+    head = [*FIRST, "accuracy noisy", *arms, "oracle"]
     head += [f"recovery {arm}, %" for arm in arms]
     lines = []
     for first, same in _groups(cells):
@@ -119,7 +121,7 @@ def _recovering(cells: list[Cell]) -> str:
 
 
 def _looked_flags(cells: list[Cell]) -> str:
-    head = ["noise", "rate", "draws", "flags", "precision", "recall"]
+    head = [*FIRST, "flags", "precision", "recall"]
     head += [f"with looks: {name}" for name in ("flags", "precision", "recall")]
     head += [
         "wrong labels",
@@ -146,7 +148,7 @@ def _looked_flags(cells: list[Cell]) -> str:
 
 def _looked_recovery(cells: list[Cell]) -> str:
     after = ("worst", *ARMS)
-    head = ["noise", "rate", "draws", *ARMS[1:], *(f"with looks: {arm}" for arm in after)]
+    head = [*FIRST, *ARMS[1:], *(f"with looks: {arm}" for arm in after)]
     lines = []
     for first, same in _groups(cells):
         plain = [mean_of((recovery(cell, arm) for cell in same), 0) for arm in ARMS[1:]]
@@ -190,9 +192,14 @@ rates and draws as in the tables: {clean.folds} folds, {clean.rounds} round(s), 
 {settings.seed}. Mean over draws ± half of Student's 95 % interval.
 One detector for every kind of noise: which of its scores ranks the rows is chosen on injected
 errors, without knowing the kind; test rows only judge. The fine-tuned network takes part where it
-says so, with {clean.tuned.folds} folds and {clean.tuned.recipe.max_epochs} epochs. `confusion` and
-`instance` are made by a probe like the stock scores' own; "stock on right labels" is what these
-scores reach if their probe has learnt the right labels: about the most that can be expected.
+says so, with {clean.tuned.folds} folds and {clean.tuned.recipe.max_epochs} epochs.
+
+*Stock scores* are what one has without this project: self-confidence, normalised margin and
+disagreement of neighbours, from one probe. A score's *shortfall* is what its average precision
+lacks of 1. `confusion` and `instance` are made by a probe like the stock scores' own; *stock on
+right labels* is what these scores reach if their probe has learnt the right labels: about the most
+that can be expected. The *oracle* drops exactly the wrong labels; *recovery* is the share of the
+accuracy between noisy and oracle that a treatment wins back.
 
 ## Ranking: average precision
 

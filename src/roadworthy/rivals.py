@@ -21,6 +21,7 @@ from typing import Any
 from tqdm import tqdm
 
 from roadworthy import drafts
+from roadworthy.commit import commit
 from roadworthy.config import compose, parse, root
 from roadworthy.data import id_hash, locate, sha256
 from roadworthy.errors import UserError
@@ -166,7 +167,8 @@ def run(overrides: list[str], threads: int) -> str:
     results = {path.stem: _read(folder, path.stem) for path in sorted(folder.glob("*.json"))}
     target = root() / "reports" / "benchmarks"
     target.mkdir(parents=True, exist_ok=True)
-    content = {"overrides": overrides, "threads": threads, "results": results}
+    at = commit()
+    content = {"overrides": overrides, "threads": threads, "commit": at, "results": results}
     drafts.write_text(target / "rivals.json", json.dumps(content, indent=1) + "\n")
-    drafts.write_text(target / "rivals.md", page(results, settings, overrides))
+    drafts.write_text(target / "rivals.md", page(results, settings, overrides, at))
     return f"reports/benchmarks/rivals.md, rivals.json written from {len(results)} measurements"
