@@ -2,70 +2,65 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from roadworthy import store
-from roadworthy.demo import LIMIT, explainer, fitted, introduction, router
+from roadworthy.demo import LIMIT, explainer, introduction, router
 from roadworthy.drafts import DRAFT
-from roadworthy.errors import UserError
+from roadworthy.service import Service
 
 
 class Fixed:
-    """Always the same probabilities; remembers what it was asked."""
+    """Always the same probabilities; network and model in one, remembers what it was asked."""
 
     def __init__(self, labels, probabilities):
-        self.labels, self.probabilities, self.asked = labels, np.array([probabilities]), []
+        self.labels, self.logits, self.asked = labels, np.log([probabilities]), []
 
-    def predict_proba(self, texts):
+    def vectors(self, texts):
         self.asked += texts
-        return self.probabilities
+        return np.array([["weather" in text] for text in texts], dtype=float)
+
+    def head(self, vectors):
+        return np.repeat(self.logits, len(vectors), axis=0)
+
+    def pooled(self, texts, logits):
+        return logits
+
+
+def routed(model, threshold, temperature=1.0, unlike=None):
+    fitted = {"threshold": threshold, "temperature": temperature, "guard": None}
+    return router(Service(model, model, fitted, unlike))
 
 
 def test_a_sure_message_is_routed_and_an_unsure_one_is_not():
     model = Fixed(["a", "b"], [0.9, 0.1])
-    scores, said = router(0.8, 1.0, model)("hello")
+    scores, said = routed(model, 0.8)("hello")
     assert "routed without a person" in said
     assert scores["a"] > 0.89
-    assert "shown to a person" in router(0.95, 1.0, model)("hello")[1]
-    assert "shown to a person" in router(None, 1.0, model)("hello")[1]
+    assert "shown to a person" in routed(model, 0.95)("hello")[1]
+    assert "no confidence keeps the accepted error rate" in routed(model, None)("hello")[1]
 
 
 def test_temperature_softens():
     model = Fixed(["a", "b"], [0.9, 0.1])
-    assert router(None, 2.0, model)("x")[0]["a"] < router(None, 1.0, model)("x")[0]["a"]
+    assert routed(model, None, 2.0)("x")[0]["a"] < routed(model, None)("x")[0]["a"]
 
 
 def test_empty_and_over_long_messages():
     model = Fixed(["a", "b"], [0.9, 0.1])
-    assert router(0.5, 1.0, model)("  ") == ({}, "Type a message first.")
-    router(0.5, 1.0, model)("x" * (LIMIT + 10))
+    assert routed(model, 0.5)("  ") == ({}, "Type a message first.")
+    routed(model, 0.5)("x" * (LIMIT + 10))
     assert len(model.asked[-1]) == LIMIT
+    assert len(model.asked) == 1  # one pass a message
 
 
 def test_a_label_cannot_inject_markup():
-    _, said = router(0.5, 1.0, Fixed(["<script>", "b"], [0.9, 0.1]))("hi")
+    _, said = routed(Fixed(["<script>", "b"], [0.9, 0.1]), 0.5)("hi")
     assert "<script>" not in said
-    _, said = router(0.5, 1.0, Fixed(["![x](//elsewhere.example/p.png)", "b"], [0.9, 0.1]))("hi")
+    _, said = routed(Fixed(["![x](//elsewhere.example/p.png)", "b"], [0.9, 0.1]), 0.5)("hi")
     assert "![x](" not in said
 
 
-def test_a_calibration_of_another_model_is_refused(project, monkeypatch):
-    monkeypatch.setenv(DRAFT, str(project))
-    store.write_frame("finetune", "predictions/lora", pd.DataFrame({"id": ["a"], "p_x": [0.9]}))
-    lora = {"temperature": 0.8, "threshold": 0.7, "guard": None}
-    lora["predictions_sha256"] = store.frame_sha256("finetune", "predictions/lora")
-    store.write_json("artifacts/evaluate/calibration.json", {"lora": lora})
-    assert fitted() == lora
-    store.write_frame("finetune", "predictions/lora", pd.DataFrame({"id": ["a"], "p_x": [0.8]}))
-    with pytest.raises(UserError, match="another model than the one in artifacts/finetune: run `d"):
-        fitted()
-    del lora["predictions_sha256"]  # from before it was written down
-    store.write_json("artifacts/evaluate/calibration.json", {"lora": lora})
-    with pytest.raises(UserError, match="another model"):
-        fitted()
-
-
-class Words(Fixed):
+class Words:
     """Refund if the word is there; as its own network, two-dimensional vectors to match."""
 
     def vectors(self, texts):
@@ -77,7 +72,7 @@ class Words(Fixed):
 
 def test_the_page_says_which_words_and_which_messages_speak_for_the_label():
     rows = pd.DataFrame({"text": ["<b>money</b>", "parcel"], "label": ["refund", "track"]})
-    model = Words(["refund", "track"], [0, 0])
+    model = Words()
     why = explainer(model, model, rows, np.eye(2))
     words, near = why("please refund me")
     assert [word for word, _ in words] == ["please ", "refund ", "me"]
@@ -87,8 +82,7 @@ def test_the_page_says_which_words_and_which_messages_speak_for_the_label():
 
 
 def test_a_message_unlike_the_training_rows_is_never_routed():
-    model = Fixed(["a", "b"], [0.9, 0.1])
-    route = router(0.5, 1.0, model, lambda text: "weather" in text)
+    route = routed(Fixed(["a", "b"], [0.9, 0.1]), 0.5, unlike=lambda v, p: v[:, 0] > 0)
     assert "routed without a person" in route("hello")[1]
     said = route("the weather")[1]
     assert "shown to a person first, it looks like none of the known intents" in said

@@ -33,6 +33,11 @@ class Served:
         return softmax(logits)
 
 
+def told(fitted):
+    tell, words = unlike(fitted, Words(), KNOWN, STRANGE), Words()
+    return lambda text: tell(words.vectors([text]), Served().predict_proba([text]))[0]
+
+
 @pytest.mark.parametrize(
     ("score", "threshold"),
     # By hand: softmax(3, 0) and (0, 1) as served; of the network log(e^3 + 1) and log 2, cosines
@@ -47,7 +52,7 @@ class Served:
 )
 def test_each_score_tells_a_stranger(score, threshold):
     guard = {"score": score, "threshold": threshold, "spread": {"energy": 1.0, "contrast": 1.0}}
-    tell = unlike({"guard": guard, "temperature": 1.0}, Served(), Words(), KNOWN, STRANGE)
+    tell = told({"guard": guard, "temperature": 1.0})
     assert not tell("my refund")
     assert tell("will it rain")
     guard["threshold"] = -9.0 if score != "confidence" else 0.0
@@ -56,7 +61,7 @@ def test_each_score_tells_a_stranger(score, threshold):
 
 def test_joint_is_in_the_units_of_the_validation_rows():
     guard = {"score": "joint", "threshold": 2.0, "spread": {"energy": 10.0, "contrast": 0.1}}
-    tell = unlike({"guard": guard, "temperature": 1.0}, Served(), Words(), KNOWN, STRANGE)
+    tell = told({"guard": guard, "temperature": 1.0})
     assert not tell("my refund")  # 0.3 + 10
     guard["spread"] = {"energy": 10.0, "contrast": 10.0}
     assert tell("my refund")  # 0.3 + 0.1
@@ -64,14 +69,14 @@ def test_joint_is_in_the_units_of_the_validation_rows():
 
 def test_confidence_is_that_of_the_served_model_calibrated():
     guard = {"score": "confidence", "threshold": 0.9, "spread": {}}
-    tell = unlike({"guard": guard, "temperature": 2.0}, Served(), Words(), KNOWN, STRANGE)
+    tell = told({"guard": guard, "temperature": 2.0})
     assert tell("my refund")  # softmax(1.5, 0) is 0.82
     guard["threshold"] = 0.6
     assert not tell("will it rain")  # softmax(0, 0.5) is 0.62; the network alone has 0.5
 
 
 def test_without_a_guard_nobody_is_told():
-    assert unlike({"guard": None, "temperature": 1.0}, Served(), Words(), KNOWN, STRANGE) is None
+    assert unlike({"guard": None, "temperature": 1.0}, Words(), KNOWN, STRANGE) is None
 
 
 def test_what_was_fitted_is_what_is_served(project, monkeypatch):
@@ -96,7 +101,7 @@ def test_what_was_fitted_is_what_is_served(project, monkeypatch):
     guard = {"score": "joint", "threshold": limit, "spread": scope.units(judged, scores)}
     store.write_json("artifacts/evaluate/calibration.json", {"guard": guard, "temperature": 1.0})
     fitted = store.read_json("artifacts/evaluate/calibration.json", "evaluate")
-    tell = unlike(fitted, Served(), model, known, strange)
-    told = [tell(str(n)) for n in range(60)]
-    np.testing.assert_array_equal(told, scores["joint"] < limit)
-    assert 1 <= sum(told) <= 3
+    tell = unlike(fitted, model, known, strange)
+    found = tell(vectors, np.full((60, 2), 0.5))
+    np.testing.assert_array_equal(found, scores["joint"] < limit)
+    assert 1 <= sum(found) <= 3

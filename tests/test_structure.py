@@ -59,6 +59,7 @@ EDGES = {
     "noise_cell",
     "noise_table",
     "notebooks",
+    "predict",
     "readme",
     "review_page",
     "rival_engines",
@@ -66,6 +67,7 @@ EDGES = {
     "rivals",
     "rivals_table",
     "scaling",
+    "service",
     "timings",
     "tracking",
 }

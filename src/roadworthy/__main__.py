@@ -76,9 +76,7 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run one stage's notebook")
     run.add_argument("stage")
     commands.add_parser("timings", help="measure latency and throughput on this machine")
-    noise = commands.add_parser(
-        "noise_benchmark", help="inject wrong labels, measure what is found"
-    )
+    noise = commands.add_parser("noise_benchmark", help="inject wrong labels, see what is found")
     noise.add_argument("overrides", nargs="*", default=["data=banking77"])
     noise.add_argument("--rates", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.4])
     noise.add_argument("--draws", type=some, default=3)
@@ -111,6 +109,9 @@ def parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="the fine-tuned model as ONNX, fp32 and int8")
     export.add_argument("--time", help=argparse.SUPPRESS)
     commands.add_parser("readiness", help="print the verdict; exit code 0 go, 1 no-go or unknown")
+    predict = commands.add_parser("predict", help="decide about the messages of a CSV file")
+    for name, text in (("file", "CSV with messages"), ("out", "CSV to write, a decision a row")):
+        predict.add_argument(name, help=text)
     commands.add_parser("croissant", help="describe the data set for catalogues, from its contract")
     commands.add_parser("report", help="HTML of the executed notebooks, in reports/html/")
     readme = commands.add_parser("readme", help="regenerate the README's results table")
@@ -151,6 +152,8 @@ def dispatch(options: argparse.Namespace) -> Said:
             return _said(module.measured(options.one, *same) if options.one else module.run(*same))
         case "export":
             return _said(module.timed(options.time) if options.time else module.run())
+        case "predict":
+            return _said(module.run(options.file, options.out))
         case "demo":
             return _said(module.serve(options.port))
         case _:

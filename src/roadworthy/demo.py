@@ -14,54 +14,38 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from roadworthy import calibration, embeddings, explain, guard, markdown, review, review_page, store
+from roadworthy import embeddings, explain, markdown, review, review_page, store
 from roadworthy.config import recorded
 from roadworthy.errors import UserError
-from roadworthy.models import pooled
 from roadworthy.readiness import verdict_on
+from roadworthy.service import AUTOMATED, UNLIKE, Service, load
 
 LIMIT = 5_000
 """Characters that the text box accepts."""
 
 
-def router(
-    threshold: float | None,
-    temperature: float,
-    model: Any,  # noqa: ANN401
-    unlike: Callable[[str], bool] | None = None,
-) -> Callable[[str], tuple[dict[str, float], str]]:
-    """A function from a message to its calibrated probabilities and what would happen to it.
-
-    Args:
-        threshold: calibrated confidence from which a message is routed without a person; None:
-            never.
-        temperature: fitted on validation rows.
-        model: with ``labels`` and ``predict_proba``.
-        unlike: whether a message looks like one of no known class, see ``guard``; such messages
-            are never routed. None: nothing tells.
-
-    """
+def router(service: Service) -> Callable[[str], tuple[dict[str, float], str]]:
+    """A function from a message to its calibrated probabilities and what would happen to it."""
 
     def route(message: str) -> tuple[dict[str, float], str]:
         text = (message or "").strip()[:LIMIT]
         if not text:
             return {}, "Type a message first."
-        raw = model.predict_proba([text])
-        probabilities = np.exp(calibration.log_tempered(raw, temperature))[0]
-        order = np.argsort(-probabilities)[:5]
-        scores = {model.labels[i]: float(probabilities[i]) for i in order}
-        best = model.labels[order[0]]
-        sure = threshold is not None and probabilities[order[0]] >= threshold
+        judged = service.judge([text])
+        order = np.argsort(-judged[0][0])[:5]
+        scores = {service.labels[i]: float(judged[0][0, i]) for i in order}
+        decision, threshold = service.decide(*judged).iloc[0], service.fitted["threshold"]
+        name, confidence = markdown.text(decision["label"]), f"{decision['confidence']:.4f}"
+        if decision["decision"] == UNLIKE:
+            said = "shown to a person first, it looks like none of the known intents"
+            return scores, f"**{name}**: {said} (confidence {confidence})."
+        sure = decision["decision"] == AUTOMATED
         action = "routed without a person" if sure else "shown to a person first"
         limit = (
             "no confidence keeps the accepted error rate"
             if threshold is None
             else f"{threshold:.4f} is needed"
         )
-        name, confidence = markdown.text(best), f"{probabilities[order[0]]:.4f}"
-        if unlike is not None and unlike(text):
-            said = "shown to a person first, it looks like none of the known intents"
-            return scores, f"**{name}**: {said} (confidence {confidence})."
         return scores, f"**{name}**: {action} (confidence {confidence}, {limit})."
 
     return route
@@ -97,27 +81,6 @@ def explainer(
     return why
 
 
-def fitted() -> dict[str, Any]:
-    """Temperature, threshold and guard of the fine-tuned model, as ``evaluate`` wrote them.
-
-    They are tied to the model by its predictions, which are made and published together with it.
-
-    Raises:
-        UserError: they were fitted on what another model had said.
-
-    """
-    path = "artifacts/evaluate/calibration.json"
-    found: dict[str, Any] = store.read_json(path, "evaluate")["lora"]
-    if "guard" not in found or found.get("predictions_sha256") != store.frame_sha256(
-        "finetune", "predictions/lora"
-    ):
-        raise UserError(
-            f"{path} was fitted on another model than the one in artifacts/finetune: "
-            f"run `dvc repro`, then start the demo again"
-        )
-    return found
-
-
 def introduction(data: str, intents: int) -> str:
     """What the page shows, what the verdict is, and how much is routed, as Markdown."""
     judged, scored = store.read_metrics("readiness"), store.read_metrics("evaluate")
@@ -142,11 +105,8 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
         UserError: a stage has not run yet, or since another one has; names the command.
 
     """
-    from roadworthy.models.lora import LoraClassifier
-
-    settings, chosen = recorded(), fitted()
-    network = LoraClassifier(store.folder("finetune", "merged"), settings.encoder)
-    model = pooled.load(network, store.folder("finetune", "tfidf"))
+    settings, service = recorded(), load()
+    model, network = service.model, service.network
     messages = store.read_messages()
     examples = messages[messages["split"] == "validation"].drop_duplicates("label")["text"].head(6)
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_OFFLINE="1")
@@ -171,12 +131,9 @@ def build() -> Any:  # noqa: ANN401 - gradio's Blocks
             shown = [[text] for text in examples]
             gr.Examples(shown, inputs=message, label="Messages from the validation rows")
             rows, vectors = embeddings.read_tuned()
-            beyond = messages[(messages["split"] == "train") & ~messages["in_scope"]]
-            unlike = guard.unlike(chosen, model, network, vectors, beyond["text"].tolist())
-            route = router(chosen["threshold"], chosen["temperature"], model, unlike)
             gr.on(
                 [button.click, message.submit],
-                route,
+                router(service),
                 inputs=message,
                 outputs=[scores, decision],
                 api_name="route",

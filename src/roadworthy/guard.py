@@ -11,20 +11,23 @@ from numpy.typing import NDArray
 
 from roadworthy import calibration, familiarity
 
+Vectors = NDArray[np.floating]
+
 
 def unlike(
     fitted: dict[str, Any],
-    model: Any,  # noqa: ANN401
     network: Any,  # noqa: ANN401
-    known: NDArray[np.floating],
+    known: Vectors,
     strangers: list[str],
-) -> Callable[[str], bool] | None:
-    """A function from a message to whether it looks like one of no known class.
+) -> Callable[[Vectors, calibration.Floats], calibration.Flags] | None:
+    """A function from messages to which of them look like one of no known class.
+
+    It is given their vectors by the network (n, d), and the probabilities (n, classes) of the model
+    that is served, before calibration.
 
     Args:
         fitted: ``guard`` as ``scope.guard`` chose it, and ``temperature``, of the same model.
-        model: with ``predict_proba``.
-        network: its fine-tuned network, with ``vectors`` and ``head``.
+        network: the fine-tuned network, with ``vectors`` and ``head``.
         known: vectors of the training rows of known classes.
         strangers: texts of the training rows of no known class.
 
@@ -37,15 +40,12 @@ def unlike(
         return None
     strange = network.vectors(strangers)
 
-    def tell(text: str) -> bool:
-        vector = network.vectors([text])
-        logits = network.head(vector)
-        scores = familiarity.frame(pd.Series([""]), logits, vector, known, strange)
-        if guard["score"] == "confidence":
-            said = model.predict_proba([text])
-            scores["confidence"] = calibration.top(said, fitted["temperature"])
+    def tell(vectors: Vectors, probabilities: calibration.Floats) -> calibration.Flags:
+        ids = pd.Series(range(len(vectors)))
+        scores = familiarity.frame(ids, network.head(vectors), vectors, known, strange)
+        scores["confidence"] = calibration.top(probabilities, fitted["temperature"])
         if guard["score"] == "joint":
             scores["joint"] = familiarity.joint(scores, guard["spread"])
-        return bool(scores[guard["score"]].iloc[0] < guard["threshold"])
+        return np.asarray(scores[guard["score"]] < guard["threshold"], dtype=bool)
 
     return tell
