@@ -135,6 +135,12 @@ def test_copies_do_not_make_a_promise_surer():
     assert threshold_for(confidence, correct, 0.1, clusters) == pytest.approx(0.5, abs=1e-6)
     assert threshold_for(confidence[:105], correct[:105], 0.1, clusters[:105]) is None
     assert threshold_for(confidence[:105], correct[:105], 0.1) is not None
+    # The sure rows are copies: 22 independent ones, however many unsure ones stand below them.
+    sure, unsure = np.repeat(np.linspace(0.99, 0.9, 20), 5), np.linspace(0.5, 0.4, 300)
+    many, right = np.concatenate([sure, unsure]), np.arange(400) < 100
+    copied = np.concatenate([np.repeat(np.arange(20), 5), 20 + np.arange(300)])
+    assert threshold_for(many, right, 0.05, copied) is None
+    assert threshold_for(many, right, 0.05) is not None
     one = selective(0.0, confidence, correct, 0.1, clusters).risk_high
     assert one == selective(0.0, confidence[:22], correct[:22], 0.1).risk_high
 

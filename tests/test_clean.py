@@ -1,5 +1,7 @@
 """Only training rows change, no class is lost, and no claim is made without an interval."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from roadworthy.clean import (
     treat,
     with_made,
 )
+from roadworthy.intervals import resampled
 from roadworthy.rows import Rows
 from roadworthy.settings import Clean
 
@@ -74,7 +77,7 @@ def test_synthetic_rows_stand_behind_the_real_ones(planted):
     assert with_made(treated, made.head(0)) is treated
 
 
-def test_compare_and_choose(planted):
+def test_compare_and_choose(planted, monkeypatch):
     X, truth, y, _, issues = planted
     rng = np.random.default_rng(2)
     held = np.eye(3)[truth] * 3 + rng.normal(size=X.shape) * 0.5
@@ -84,6 +87,13 @@ def test_compare_and_choose(planted):
     rows = Rows(frame, frame, np.zeros(len(y), dtype=bool), LABELS, vectors, vectors, filed)
     arms = compare(rows, issues, Clean(resamples=200), seed=0)
     assert [arm.name for arm in arms] == ["none", "drop", "relabel", "weight"]
+    copied, seen = replace(rows, held=np.arange(len(truth)) // 40), []
+    monkeypatch.setattr(
+        "roadworthy.clean.resampled",
+        lambda clusters, *how: seen.append(clusters) or resampled(clusters, *how),
+    )
+    compare(copied, issues, Clean(resamples=200), seed=0)
+    assert [clusters is copied.held for clusters in seen] == [True]  # copies are drawn together
     assert arms[0].gain == arms[0].gain_low == arms[0].gain_high == 0
     assert all(arm.gain_low <= arm.gain <= arm.gain_high for arm in arms)
     assert arms[1].train_rows == (~issues["is_label_issue"]).sum()

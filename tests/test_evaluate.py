@@ -82,6 +82,23 @@ def test_the_comparison_is_paired_with_the_best_baseline(result: dict[str, Any])
     assert test["p_value"] < 0.001
 
 
+def test_copies_make_nothing_surer(judged: Judged):
+    """Rows in fives: the same answers are worth a fifth."""
+    rows = judged.rows.assign(cluster=np.arange(len(judged.rows)) // 5)
+    copied = Judged(rows, judged.classes, judged.models)
+    plain, wide = (evaluate.scores(one, "probe", SETTINGS, 0)["lora"] for one in (judged, copied))
+    width, wider = (one["accuracy"]["high"] - one["accuracy"]["low"] for one in (plain, wide))
+    assert wider == pytest.approx(5**0.5 * width, rel=0.1)
+    assert wide["accuracy"]["value"] == plain["accuracy"]["value"]
+    assert wide["macro_f1"]["low"] != plain["macro_f1"]["low"]
+    discordant, fewer = (one["mcnemar"]["wins"] + one["mcnemar"]["losses"] for one in (plain, wide))
+    assert fewer < discordant
+    single, five = (evaluate.calibrate(one, "lora", SETTINGS, 0) for one in (judged, copied))
+    assert single.selective.threshold is not None
+    stricter = five.selective.threshold
+    assert stricter is None or stricter > single.selective.threshold
+
+
 def test_the_worst_class_is_the_one_with_the_lowest_recall():
     truth, right = np.array([0, 0, 1, 1, 1]), np.array([True, True, True, False, False])
     found = evaluate.worst_class(truth, right, ["a", "b"])

@@ -115,6 +115,17 @@ def test_the_threshold_is_chosen_behind_the_guard_on_both_kinds_of_validation_me
     assert (closed.threshold, closed.coverage, closed.risk) == (None, 0, None)
 
 
+def test_copies_do_not_make_service_surer(held):
+    judged, familiar = held
+    guard = scope.guard(judged, "lora", familiar)
+    copied = Judged(
+        judged.rows.assign(cluster=np.arange(len(judged.rows)) // 5), judged.classes, judged.models
+    )
+    one, five = (scope.served(j, "lora", familiar, guard, 0.1) for j in (judged, copied))
+    assert one.threshold is not None
+    assert five.threshold is None or five.threshold > one.threshold
+
+
 def test_few_rows_or_no_better_than_chance_choose_no_guard(held, judged, familiar):
     assert scope.guard(judged, "lora", familiar) is None  # no validation row can choose
     held_rows, scores = held

@@ -3,8 +3,14 @@
 import time
 
 import numpy as np
+import pytest
 
-from roadworthy.timings import latency, machine, throughput, timed
+from roadworthy import store
+from roadworthy.config import parse
+from roadworthy.data import sha256
+from roadworthy.drafts import DRAFT
+from roadworthy.errors import UserError
+from roadworthy.timings import _same_data, latency, machine, throughput, timed
 
 
 class Sleeper:
@@ -35,3 +41,17 @@ def test_the_machine_is_described():
 
 def test_what_is_paid_by_the_call_is_not_timed():
     assert timed(["keyword", "endpoint", "probe"]) == ["keyword", "probe"]
+
+
+def test_models_of_other_data_are_not_timed_under_its_name(tiny, monkeypatch):
+    from roadworthy.config import compose
+
+    monkeypatch.setenv(DRAFT, str(tiny))
+    settings, path = parse(compose(["data=tiny"])), "data/tiny/rows.csv"
+    made = {"path": path, "sha256": sha256(tiny / path)}
+    store.write_metrics("audit", {"sources": [made]})
+    _same_data(settings)
+    for other in (made | {"path": "data/other.csv"}, made | {"sha256": "0" * 64}):
+        store.write_metrics("audit", {"sources": [other]})
+        with pytest.raises(UserError, match="about data set 'tiny' as it is now: run `dvc repro`"):
+            _same_data(settings)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 
-from roadworthy.intervals import wilson
+from roadworthy.intervals import accuracy
 from roadworthy.predictions import Judged
 
 
@@ -69,7 +69,7 @@ def confusion_matrix(judged: Judged, name: str, classes: int) -> pd.DataFrame:
 def slices(
     judged: Judged, name: str, columns: list[str], fewest: int, confidence: float
 ) -> pd.DataFrame:
-    """Accuracy in per cent of each value of each slice column, with its Wilson interval.
+    """Accuracy in per cent of each value of each slice column, with its interval.
 
     Slices of fewer than ``fewest`` test rows are listed and marked ``too small``.
     """
@@ -77,8 +77,9 @@ def slices(
     found = []
     for column in columns:
         for value, part in rows.groupby(rows[column].astype(str), sort=True):
-            low, high = wilson(int(part["correct"].sum()), len(part), confidence)
-            score = [100 * number for number in (float(part["correct"].mean()), low, high)]
+            correct, clusters = part["correct"].to_numpy(bool), part["cluster"].to_numpy()
+            own = accuracy(correct, clusters, confidence)
+            score = [100 * number for number in (own.value, own.low, own.high)]
             found.append([column, value, len(part), *score, len(part) < fewest])
     names = ["slice", "value", "rows", "accuracy %", "low %", "high %", "too small"]
     return pd.DataFrame(found, columns=pd.Index(names))

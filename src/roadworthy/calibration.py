@@ -130,19 +130,30 @@ def threshold_for(
     """The smallest threshold from which the error rate is surely at most ``target_risk``.
 
     "Surely": by the upper end of its one-sided interval (Clopper and Pearson 1934) at the level
-    ``SURE``. In simulations a threshold so chosen breaks its promise in one of ten draws of rows;
-    the smallest whose observed rate keeps it, in every second one.
+    ``SURE``. In simulations in which the risk falls with the confidence, a threshold so chosen
+    breaks its promise in one of ten draws of rows, the smallest whose observed rate keeps it in
+    every second one. It is the best of many thresholds: where confidence says next to nothing, a
+    rate just above the accepted one passes in up to four of ten draws.
 
     Rounded down to six decimals, as it is recorded: what is judged is what will be used.
     None when no threshold keeps the promise. Rows of one of the ``clusters`` count as one.
     """
-    curve, rows = risk_coverage(confidence, correct), len(confidence)
-    worth = 1.0 if clusters is None or not rows else independent(clusters) / rows
-    accepted = worth * rows * curve["coverage"].to_numpy()
+    curve = risk_coverage(confidence, correct)
+    alone = np.arange(len(confidence)) if clusters is None else clusters
+    accepted = _independent(confidence, alone, curve["threshold"].to_numpy())
     wrong = accepted * curve["risk"].to_numpy()
     upper = np.where(accepted > wrong, beta.ppf(SURE, wrong + 1, accepted - wrong), 1.0)
     kept = curve.loc[upper <= target_risk, "threshold"]
     return math.floor(float(kept.min()) * 1e6) / 1e6 if len(kept) else None
+
+
+def _independent(confidence: Floats, clusters: Codes, thresholds: Floats) -> Floats:
+    """What the rows at or above each threshold are worth, see ``intervals.independent``."""
+    order = np.argsort(-confidence, kind="stable")
+    earlier = pd.Series(clusters[order]).groupby(clusters[order]).cumcount().to_numpy()
+    rows, squares = np.arange(1, len(order) + 1), np.cumsum(2 * earlier + 1)
+    last = np.searchsorted(-confidence[order], -thresholds, side="right") - 1
+    return np.asarray(rows[last] ** 2 / squares[last], dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def choose(judged: Judged) -> Choice:
 def scores(
     judged: Judged, against: str, settings: Evaluate, seed: int
 ) -> dict[str, dict[str, Any]]:
-    """Test scores of each model with bootstrap intervals, and a paired comparison with ``against``.
+    """Test scores of each model with intervals, and a paired comparison with ``against``.
 
     ``accuracy_deduplicated`` leaves out rows with a near-duplicate in training, ``accuracy_gold``
     scores the same predictions by the verified labels (None where there are none).

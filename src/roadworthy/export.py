@@ -200,7 +200,8 @@ def _report(
         f"# The exported model: {data}\n\nMade by `python -m roadworthy export` on {about['cpu']}, "
         f"one thread, one engine a process. Accuracy and decisions are those of network and TF-IDF "
         f"together, as served; each engine has its own temperature and threshold, from validation "
-        f"rows. `flips.csv` has every test message that int8 decides otherwise.\n\n"
+        f"rows of known classes, without the guard that `evaluate` puts before it. `flips.csv` has "
+        f"every test message that int8 decides otherwise.\n\n"
         f"{table(list(frame.columns), frame.to_numpy().tolist())}"
     )
     drafts.write_text(target / "table.md", text)

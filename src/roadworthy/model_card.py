@@ -42,7 +42,7 @@ RECIPE = {
 }
 JUDGES = {
     "Test messages": "rows.test",
-    "Test messages of no known class, judged apart": "rows.test_out_of_scope",
+    "Test messages of no known class, in no accuracy": "rows.test_out_of_scope",
     "Validation messages": "rows.validation",
     "Test set (SHA-256 of its ids)": "test_id_sha256",
 }

@@ -1,6 +1,7 @@
 """Predictions frames, checked and side by side: what every scorer works on.
 
-A row whose label is not among the classes is out of scope: it counts in no score but its own.
+A row whose label is not among the classes is out of scope: it counts in no accuracy, and in service
+(``scope.served``) as misrouted.
 """
 
 from __future__ import annotations

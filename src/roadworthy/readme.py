@@ -49,8 +49,8 @@ def _line(
 
 def _automated(served: dict[str, Any]) -> str:
     """Say what service would do without a person."""
-    if find(served, "automated") == 0:
-        return "it would answer no message without a person: no threshold is sure to keep it"
+    if not find(served, "automated"):
+        return "no message would be answered without a person"
     return (
         f"it would answer {text(find(served, 'automated'))} of all test messages without a person, "
         f"{text(find(served, 'wrong'))} of them wrongly"

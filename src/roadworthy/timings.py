@@ -24,6 +24,7 @@ from tqdm import tqdm
 from roadworthy import embeddings, store
 from roadworthy.baseline import ARCHITECTURES, build
 from roadworthy.config import recorded, root
+from roadworthy.data import locate, sha256
 from roadworthy.errors import UserError
 from roadworthy.models import pooled
 from roadworthy.models.architecture import Architecture, Labelled, labelled
@@ -169,11 +170,12 @@ def _lora(settings: Settings, texts: list[str], rows: Labelled) -> dict[str, Any
 
 def _same_data(settings: Settings) -> None:
     """Refuse to time one data set's models under the name of another."""
-    made = [source["path"] for source in store.read_metrics("audit")["sources"]]
-    if made != [file.path for file in settings.data.files]:
+    made = [(one["path"], one["sha256"]) for one in store.read_metrics("audit")["sources"]]
+    if made != [(one.path, sha256(locate(one, settings.data))) for one in settings.data.files]:
+        names = ", ".join(path for path, _ in made)
         raise UserError(
-            f"timings: the models in artifacts/ were made from {', '.join(made)}, params.yaml is "
-            f"about data set '{settings.data.name}': run `dvc repro` first"
+            f"timings: the models in artifacts/ were made from {names} as it was then; params.yaml "
+            f"is about data set '{settings.data.name}' as it is now: run `dvc repro` first"
         )
 
 

@@ -93,7 +93,7 @@ def _headline(result: dict[str, Any]) -> str:
 
 def _caption(result: dict[str, Any]) -> str:
     rows, level = result["rows"]["test"], 100 * result["confidence"]
-    return f"accuracy on {rows:,} frozen test messages, %  ({level:g} % bootstrap interval)"
+    return f"accuracy on {rows:,} frozen test messages, %  ({level:g} % interval)"
 
 
 def reliability(before: pd.DataFrame, after: pd.DataFrame, errors: dict[str, float]) -> Figure:
