@@ -10,6 +10,7 @@ command started twice shares the work. The table goes to reports/tables/ablation
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,7 @@ def run(overrides: list[str], data: str, arms: list[str] | None, seeds: list[int
         UserError: an arm is unknown.
 
     """
+    asked = [] if arms is None else ["--arms", *arms]
     arms = arms or list(ARMS)
     if unknown := sorted(set(arms) - set(ARMS)):
         raise UserError(f"ablation: no arm '{unknown[0]}'; there are {', '.join(ARMS)}")
@@ -150,7 +152,7 @@ def run(overrides: list[str], data: str, arms: list[str] | None, seeds: list[int
     wanted = [(source, folder, arm, recipes[arm], seed) for seed in seeds for arm in arms]
     drafts.share(wanted, lambda job, wait: _make(*job, wait), "ablation", "training")
     found = [json.loads(path.read_text()) for path in drafts.finished(folder, "facts.json")]
-    command = " ".join([*overrides, "--data", data, "--seeds", *map(str, seeds)])
+    command = shlex.join([*overrides, "--data", data, *asked, "--seeds", *map(str, seeds)])
     target = root() / TABLE
     target.parent.mkdir(parents=True, exist_ok=True)
     drafts.write_text(target, page(source, command, found))
