@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import benchmarks
 
+from roadworthy import store
+from roadworthy.benchmark import mean
 from roadworthy.benchmark_table import page, percent, readme
 
 
@@ -21,6 +23,15 @@ def test_the_page_has_every_seed_and_where_it_comes_from():
     assert "300 training, 30 validation and 120 test rows, 3 classes; 7 test rows" in text
     assert "| 5 | 80.00 ± 0.40 | 92.00 ± 0.40 | 71.00 ± 0.40 |" in text
     assert "| all (about 100) | 80.00 ± 0.40 | 92.00 ± 0.40 | 93.00 ± 0.40 |" in text
+
+
+def test_where_nothing_is_automated_there_is_no_error_rate():
+    record = benchmarks.record()
+    for name, score in (("one", store.plain(mean([None, 0.04]))), ("two", None)):
+        record["data"][name]["models"]["lora"]["risk"] = score
+    one, two = page(record).split("## Two")
+    assert "| errors among those | 4.00 | – | 4.00 |" in one
+    assert "| errors among those | – | – | – |" in two
 
 
 def test_messages_of_no_known_class_are_shown_where_there_are_some():

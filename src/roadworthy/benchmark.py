@@ -35,9 +35,12 @@ AGAINST = "probe"
 """The frozen encoder, which fine-tuning has to beat."""
 
 
-def mean(values: list[float]) -> dict[str, Any]:
-    """Mean over seeds, Student's 95 % interval of it (none with one seed), and the values."""
-    over = student(values)
+def mean(values: list[float] | list[float | None]) -> dict[str, Any]:
+    """Mean over seeds, Student's 95 % interval of it (none with one seed), and the values.
+
+    A seed may have none: where nothing is automated there is no error rate.
+    """
+    over = student([value for value in values if value is not None])
     return {"value": over.value, "low": over.low, "high": over.high, "seeds": list(values)}
 
 
@@ -142,7 +145,7 @@ def _over_seeds(seeds: list[dict[str, Any]]) -> dict[str, Any]:
     def over(found: list[Any]) -> Any:  # noqa: ANN401 - a tree of scores
         if isinstance(found[0], dict):
             return {name: over([one[name] for one in found]) for name in found[0]}
-        return None if found[0] is None else mean(found)
+        return None if all(one is None for one in found) else mean(found)
 
     result: dict[str, Any] = over(seeds)
     return result

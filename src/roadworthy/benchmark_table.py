@@ -46,6 +46,11 @@ def _models(result: Tree) -> str:
     return table(["architecture", "test accuracy, %"], lines)
 
 
+def _seeds(score: Tree | None, result: Tree) -> list[float | None]:
+    """A score seed by seed; none where no seed has it."""
+    return list(score["seeds"]) if score else [None] * len(result["seeds"])
+
+
 def _tuned(result: Tree) -> str:
     """Every score of the fine-tuned model."""
     tuned = result["models"]["lora"]
@@ -65,7 +70,7 @@ def _tuned(result: Tree) -> str:
     head = ["score, %", "mean of the seeds", *(f"seed {seed}" for seed in result["seeds"])]
     lines = [
         [name, percent(tuned[key])]
-        + ["–" if value is None else f"{100 * value:.2f}" for value in tuned[key]["seeds"]]
+        + ["–" if value is None else f"{100 * value:.2f}" for value in _seeds(tuned[key], result)]
         for name, key in shown.items()
     ]
     stored = tuned["p_value"]["seeds"]  # to six places
