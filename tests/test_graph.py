@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +88,10 @@ def test_the_same_graph_is_written_twice_and_the_source_left_alone(tmp_path: Pat
         graph.quantise(single, tmp_path / f"{name}.onnx", TOKENS)
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
     assert single.read_bytes() == before
+
+
+def test_quantising_leaves_the_process_its_warnings(tmp_path: Path):
+    root = logging.getLogger()
+    before = root.level
+    graph.quantise(network(tmp_path / "single.onnx"), tmp_path / "ours.onnx", TOKENS[::8])
+    assert root.level == before < logging.ERROR

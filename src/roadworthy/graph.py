@@ -129,5 +129,10 @@ def quantise(source: Path, target: Path, tokens: list[list[int]]) -> None:
             grown = numpy_helper.to_array(own) * excess[:, None]
             own.CopyFrom(numpy_helper.from_array(grown, own.name))
             user.input[0] = f"{name}_scaled"
-    logging.getLogger().setLevel(logging.ERROR)  # advice about pre-processing
-    quantize_dynamic(model, target, per_channel=True, weight_type=QuantType.QInt8)
+    everything = logging.getLogger()
+    level = everything.level
+    everything.setLevel(logging.ERROR)  # advice about pre-processing
+    try:
+        quantize_dynamic(model, target, per_channel=True, weight_type=QuantType.QInt8)
+    finally:
+        everything.setLevel(level)
