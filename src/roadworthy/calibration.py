@@ -17,7 +17,7 @@ from scipy.special import log_softmax
 from scipy.stats import beta
 from sklearn.metrics import roc_auc_score
 
-from roadworthy.intervals import independent, wilson
+from roadworthy.intervals import accuracy
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -182,17 +182,17 @@ def selective(
 ) -> Selective:
     """Coverage and error rate of a threshold fixed elsewhere; without one nothing is automated."""
     accepted = np.zeros(len(confidence), bool) if threshold is None else confidence >= threshold
-    automated, wrong = int(accepted.sum()), int((~correct[accepted]).sum())
-    worth = automated if clusters is None else independent(clusters[accepted])
-    low, high = wilson(wrong / automated * worth, worth, 0.95) if automated else (None, None)
+    automated, wrong = int(accepted.sum()), ~correct[accepted]
+    alone = np.arange(len(confidence)) if clusters is None else clusters
+    risk = accuracy(wrong, alone[accepted], 0.95) if automated else None
     return Selective(
         threshold=threshold,
         coverage=float(accepted.mean()),
         automated=automated,
-        wrong=wrong,
-        risk=wrong / automated if automated else None,
-        risk_low=low,
-        risk_high=high,
+        wrong=int(wrong.sum()),
+        risk=risk.value if risk else None,
+        risk_low=risk.low if risk else None,
+        risk_high=risk.high if risk else None,
         target_risk=target_risk,
     )
 

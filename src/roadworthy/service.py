@@ -81,7 +81,7 @@ def fitted() -> dict[str, Any]:
     ):
         raise UserError(
             f"{path} was fitted on another model than the one in artifacts/finetune: "
-            f"run `dvc repro`, then start the demo again"
+            f"run `dvc repro`, then start again"
         )
     return found
 
