@@ -30,8 +30,8 @@ def test_where_nothing_is_automated_there_is_no_error_rate():
     for name, score in (("one", store.plain(mean([None, 0.04]))), ("two", None)):
         record["data"][name]["models"]["lora"]["risk"] = score
     one, two = page(record).split("## Two")
-    assert "| errors among those | 4.00 | – | 4.00 |" in one
-    assert "| errors among those | – | – | – |" in two
+    assert "| misrouted among those | 4.00 | – | 4.00 |" in one
+    assert "| misrouted among those | – | – | – |" in two
 
 
 def test_messages_of_no_known_class_are_shown_where_there_are_some():

@@ -14,7 +14,7 @@ from test_finetune import ENCODER, TEXTS
 from roadworthy import export
 from roadworthy.errors import UserError
 from roadworthy.models import onnx
-from roadworthy.models.encoder import SentenceEncoder
+from roadworthy.models.encoder import SentenceEncoder, model_folder
 from roadworthy.models.lora import LoraClassifier, fresh_network, save_merged
 from roadworthy.models.network import centroids
 from roadworthy.settings import Lora
@@ -94,6 +94,15 @@ def test_both_precisions_answer_like_torch_whatever_the_length_and_the_batch(
     np.testing.assert_allclose(quantised.predict_proba(texts).sum(axis=1), 1)
     sizes = {name: (exported / file).stat().st_size for name, file in onnx.PRECISIONS.items()}
     assert sizes["int8"] < sizes["fp32"] / 3
+
+
+def test_texts_are_cut_to_one_length():
+    tokens = onnx.tokenizer(model_folder(ENCODER), ENCODER.max_length)
+    words = "one two three four five six seven eight nine ten eleven twelve red blue green yellow"
+    cut, same = export.shortened([f"{words} white black", "a short one"], tokens)
+    assert cut == words.removesuffix(" green yellow")
+    assert len(tokens.encode(cut).ids) == export.SHORT
+    assert same == "a short one"
 
 
 @pytest.mark.slow

@@ -94,14 +94,16 @@ def _confidence(source: Material, cell: Path) -> dict[str, Any]:
         for name in judged.models
     }
     temperatures = {name: one.temperature for name, one in calibrated.items()}
-    found = scope.judge(judged, "lora", _familiar(judged, cell, temperatures["lora"]))
+    familiar = _familiar(judged, cell, temperatures["lora"])
+    found, guard = scope.judge(judged, "lora", familiar), scope.guard(judged, "lora", familiar)
+    served = scope.served(judged, "lora", familiar, guard, settings.evaluate.target_risk)
     first = cascade.judge(judged, "lora", temperatures, settings.evaluate, settings.seed)
     own = calibrated["lora"]
     return {
         "ece": own.ece_after,
         "ece_perfect": own.ece_perfect,
-        "coverage": own.selective.coverage,
-        "risk": own.selective.risk,
+        "coverage": served.coverage,
+        "risk": served.risk,
         "scope": None if found is None else found.to_dict("index"),
         "cascade": {
             name: {"share": one.share, "loss": one.loss.value, "promised": one.validation_loss}

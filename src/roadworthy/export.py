@@ -34,6 +34,8 @@ TOLERANCE = 1e-3
 DRAFT = "artifacts/export/model.draft"
 SINGLE = 200
 """Messages timed one by one."""
+SHORT = 16
+"""Tokens, special ones included, that the same messages are cut to for the times of one length."""
 CALIBRATING = 300
 """About as many training texts show how large activations get."""
 
@@ -104,7 +106,10 @@ def compare(
 
 
 def latency(engine: str) -> dict[str, dict[str, float]]:
-    """Milliseconds a message, one by one on one thread: of the ``network``, and as ``served``."""
+    """Milliseconds a message, one by one on one thread.
+
+    Of the ``network``, of the network with messages ``cut`` to ``SHORT`` tokens, as ``served``.
+    """
     command = [sys.executable, "-m", "roadworthy", "export", "--time", engine]
     done = subprocess.run(command, cwd=root(), capture_output=True, text=True, check=False)
     if done.returncode:
@@ -125,8 +130,20 @@ def timed(engine: str) -> str:
         network = LoraClassifier(store.folder("finetune", "merged"), settings.encoder)
     else:
         network = OnnxClassifier(root() / DRAFT, engine)
-    models = {"network": network, "served": pooled.load(network, root() / DRAFT)}
-    return json.dumps({name: timings.latency(model, texts) for name, model in models.items()})
+    short = shortened(texts, tokenizer(root() / DRAFT, settings.encoder.max_length))
+    found = {
+        "network": timings.latency(network, texts),
+        "cut": timings.latency(network, short),
+        "served": timings.latency(pooled.load(network, root() / DRAFT), texts),
+    }
+    return json.dumps(found)
+
+
+def shortened(texts: list[str], tokens: Any) -> list[str]:  # noqa: ANN401 - tokenizers.Tokenizer
+    """Texts cut after ``SHORT`` tokens; shorter ones stay as they are."""
+    encoded = tokens.encode_batch(texts)
+    ends = [one.offsets[min(SHORT, len(one.ids)) - 2][1] for one in encoded]
+    return [text[:end] for text, end in zip(texts, ends, strict=True)]
 
 
 def run() -> str:
@@ -184,6 +201,8 @@ def _report(
             "coverage": f"{one['coverage']:.3f}",
             "network, p50, ms": f"{one['latency_ms']['network']['p50']:.1f}",
             "p99, ms": f"{one['latency_ms']['network']['p99']:.1f}",
+            f"{SHORT} tokens, p50, ms": f"{one['latency_ms']['cut']['p50']:.1f}",
+            f"{SHORT} tokens, p99, ms": f"{one['latency_ms']['cut']['p99']:.1f}",
             "with TF-IDF, p50, ms": f"{one['latency_ms']['served']['p50']:.1f}",
         }
         for name, one in found.items()
