@@ -168,7 +168,7 @@ def test_out_of_scope_rows_are_judged_apart_or_not_at_all(judged: Judged, result
 def test_the_record_has_the_agreed_keys_and_is_json(result: dict[str, Any]):
     assert set(result["models"]["lora"]) == {
         "accuracy", "macro_f1", "accuracy_deduplicated", "accuracy_gold", "worst_class",
-        "worst_class_recall", "worst_class_rows", "selective_gold",
+        "worst_class_recall", "worst_class_rows",
         "mcnemar", "temperature", "ece_before", "ece_after", "ece_perfect", "aurc", "selective",
         "out_of_scope",
     }  # fmt: skip

@@ -61,6 +61,14 @@ def top(probabilities: Floats, temperature: float) -> Floats:
     return np.asarray(np.exp(best), dtype=np.float64)
 
 
+def recorded(thresholds: Floats | np.float64) -> Floats:
+    """Thresholds rounded down to six decimals, as they are recorded.
+
+    What is judged is what will be used, and the row that gave a threshold stays at or above it.
+    """
+    return np.asarray(np.floor(thresholds * 1e6) / 1e6, dtype=np.float64)
+
+
 def _bin(confidence: Floats, bins: int) -> Codes:
     """Number of the equal-width bin, closed on the right: (0, 1/bins], (1/bins, 2/bins] …."""
     return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
@@ -135,8 +143,8 @@ def threshold_for(
     every second one. It is the best of many thresholds: where confidence says next to nothing, a
     rate just above the accepted one passes in up to four of ten draws.
 
-    Rounded down to six decimals, as it is recorded: what is judged is what will be used.
-    None when no threshold keeps the promise. Rows of one of the ``clusters`` count as one.
+    As ``recorded``; None when no threshold keeps the promise. Rows of one of the ``clusters`` count
+    as one.
     """
     curve = risk_coverage(confidence, correct)
     alone = np.arange(len(confidence)) if clusters is None else clusters
@@ -144,7 +152,7 @@ def threshold_for(
     wrong = accepted * curve["risk"].to_numpy()
     upper = np.where(accepted > wrong, beta.ppf(SURE, wrong + 1, accepted - wrong), 1.0)
     kept = curve.loc[upper <= target_risk, "threshold"]
-    return math.floor(float(kept.min()) * 1e6) / 1e6 if len(kept) else None
+    return float(recorded(kept.to_numpy()).min()) if len(kept) else None
 
 
 def _independent(confidence: Floats, clusters: Codes, thresholds: Floats) -> Floats:
@@ -212,11 +220,8 @@ class OutOfScope:
 
 
 def scope_threshold(validation: Floats) -> float:
-    """The highest threshold that keeps at least 95 % of these in-scope rows.
-
-    Rounded down to six decimals, as it is recorded.
-    """
-    return math.floor(float(np.quantile(validation, 1 - KEEP, method="lower")) * 1e6) / 1e6
+    """The highest threshold that keeps at least 95 % of these in-scope rows, as ``recorded``."""
+    return float(recorded(np.quantile(validation, 1 - KEEP, method="lower")))
 
 
 def auroc(inside: Floats, outside: Floats) -> float:

@@ -42,11 +42,6 @@ class Cascade:
         return {key: value for key, value in asdict(self).items() if key != "curve"}
 
 
-def _floor(confidence: Floats) -> Floats:
-    """Six decimals, as thresholds are recorded: what is judged is what will be used."""
-    return np.asarray(np.floor(confidence * 1e6) / 1e6, dtype=np.float64)
-
-
 def trade_off(confidence: Floats, cheap: Flags, tuned: Flags) -> pd.DataFrame:
     """What each threshold gives: ``threshold, share, accuracy, loss``, strictest first.
 
@@ -59,7 +54,7 @@ def trade_off(confidence: Floats, cheap: Flags, tuned: Flags) -> pd.DataFrame:
 
     """
     lost = tuned.astype(np.int64) - cheap.astype(np.int64)
-    frame = pd.DataFrame({"threshold": _floor(confidence), "lost": lost})
+    frame = pd.DataFrame({"threshold": calibration.recorded(confidence), "lost": lost})
     steps = frame.groupby("threshold")["lost"].agg(["size", "sum"])
     steps.loc[np.inf] = 0
     steps = steps[::-1].cumsum()
@@ -110,7 +105,7 @@ def _judge(
     curves = {s: trade_off(sure[s], cheap[s], best[s]) for s in splits}
     accepted = curves["validation"][curves["validation"]["loss"] <= settings.cascade_loss]
     threshold, share, loss = accepted[["threshold", "share", "loss"]].to_numpy(np.float64)[-1]
-    first = _floor(sure["test"]) >= threshold
+    first = calibration.recorded(sure["test"]) >= threshold
     mixed = np.where(first, cheap["test"], best["test"])
     return Cascade(
         threshold=float(threshold),

@@ -120,8 +120,6 @@ class Calibrated:
     ece_perfect: float
     aurc: float
     selective: Selective
-    selective_gold: Selective | None
-    """The same of the rows with a verified label, judged by that; None where there are none."""
     out_of_scope: OutOfScope | None
     before: pd.DataFrame
     """Reliability table of the raw probabilities."""
@@ -167,8 +165,6 @@ def calibrate(judged: Judged, name: str, settings: Evaluate, seed: int) -> Calib
     threshold = calibration.threshold_for(
         validation, judged.correct(name, "validation"), accepted, judged.clusters("validation")
     )
-    gold, verified = judged.verified(name, "test")
-    part = threshold, test[verified], gold[verified], accepted, clusters[verified]
     return Calibrated(
         temperature=temperature,
         ece_before=calibration.calibration_error(raw, right, settings.bins),
@@ -176,7 +172,6 @@ def calibrate(judged: Judged, name: str, settings: Evaluate, seed: int) -> Calib
         ece_perfect=calibration.perfect_error(test, settings.bins, seed),
         aurc=calibration.area(test, right),
         selective=calibration.selective(threshold, test, right, accepted, clusters),
-        selective_gold=calibration.selective(*part) if verified.any() else None,
         out_of_scope=calibration.out_of_scope(validation, test, confidence("test", in_scope=False)),
         before=calibration.reliability(raw, right, settings.bins),
         after=calibration.reliability(test, right, settings.bins),
