@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from roadworthy.calibration import (
+    Scale,
     area,
+    calibrated,
     calibration_error,
-    fit_temperature,
+    fit,
     log_tempered,
     out_of_scope,
     perfect_error,
@@ -49,17 +51,50 @@ def test_temperature_recovers_a_planted_one(planted: float):
     probabilities, truth = drawn(6000, 5, seed=1)
     # Sharpened by 1/T: scaling by T gives the calibrated probabilities back.
     distorted = np.exp(log_tempered(probabilities, 1 / planted))
-    assert fit_temperature(distorted, truth) == pytest.approx(planted, rel=0.08)
+    found = fit(distorted, truth)
+    assert found.temperature == pytest.approx(planted, rel=0.08)
+    assert found.lapse < 0.01
+
+
+def test_wrong_labels_are_a_lapse_and_no_reason_to_doubt_every_answer():
+    probabilities, truth = drawn(6000, 5, seed=5)
+    sharp = np.exp(log_tempered(probabilities, 0.2))  # a model that is hardly ever in doubt
+    generator = np.random.default_rng(6)
+    truth = np.array([generator.choice(5, p=row) for row in sharp])
+    wrong = generator.random(len(truth)) < 0.1
+    noisy = np.where(wrong, generator.integers(0, 5, len(truth)), truth)
+    clean, found = fit(sharp, truth), fit(sharp, noisy)
+    assert clean.lapse < 0.01
+    assert found.lapse == pytest.approx(0.1, abs=0.02)
+    assert found.temperature == pytest.approx(clean.temperature, rel=0.1)
+    right = sharp.argmax(axis=1) == noisy
+    without = [Scale(at, 0.0) for at in np.linspace(0.5, 5, 46)]
+    alone = min(without, key=lambda one: loss(one, sharp, noisy))
+    errors = [calibration_error(top(sharp, one), right, 15) for one in (alone, found)]
+    assert errors[1] < 0.02 < 0.03 < errors[0]
+
+
+def loss(scale: Scale, probabilities: np.ndarray, truth: np.ndarray) -> float:
+    return float(-np.log(calibrated(probabilities, scale)[np.arange(len(truth)), truth]).mean())
+
+
+def test_calibrated_probabilities_sum_to_one_and_keep_their_ranking():
+    probabilities, _ = drawn(50, 4, seed=7)
+    found = calibrated(probabilities, Scale(1.7, 0.2))
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert (found.argsort(axis=1) == probabilities.argsort(axis=1)).all()
+    assert found.min() >= 0.05
+    np.testing.assert_allclose(calibrated(probabilities, Scale(1.0, 0.0)), probabilities)
 
 
 def test_an_overconfident_model_is_worse_before_than_after():
     probabilities, truth = drawn(3000, 5, seed=2)
     sharp = np.exp(log_tempered(probabilities, 1 / 3))
     correct = sharp.argmax(axis=1) == truth
-    temperature = fit_temperature(sharp, truth)
+    scale = fit(sharp, truth)
     before = calibration_error(sharp.max(axis=1), correct, 15)
-    after = calibration_error(top(sharp, temperature), correct, 15)
-    assert temperature > 2
+    after = calibration_error(top(sharp, scale), correct, 15)
+    assert scale.temperature > 2
     assert after < 0.03 < 0.1 < before
 
 
@@ -76,11 +111,10 @@ def test_certain_and_constant_predictors_break_nothing():
     certain = np.zeros((40, 4))
     certain[:, 0] = 1.0
     truth = np.arange(40) % 4
-    temperature = fit_temperature(certain, truth)
-    confidence = top(certain, temperature)
+    confidence = top(certain, fit(certain, truth))
     assert np.isfinite(confidence).all()
     assert len(set(confidence)) == 1
-    # A quarter of the rows is right, and that is what a fitted temperature comes to say.
+    # A quarter of the rows is right, and that is what a fitted scale comes to say.
     assert confidence[0] == pytest.approx(0.25, abs=0.05)
     assert calibration_error(confidence, truth == 0, 15) < 0.05
     assert len(risk_coverage(confidence, truth == 0)) == 1

@@ -12,10 +12,12 @@ import pytest
 from frames import LABELS, frame, majority, messages, no_gold, record
 
 from roadworthy import cascade, intervals, store
+from roadworthy.calibration import Scale
 from roadworthy.plots import evaluate as plots
 from roadworthy.predictions import Judged, gather
 from roadworthy.settings import Evaluate
 
+AS_IT_IS = Scale(1.0, 0.0)
 SETTINGS = Evaluate(resamples=200, cascade_loss=0.003)
 
 
@@ -54,7 +56,9 @@ def by_hand() -> Judged:
 
 def judge(judged: Judged, **settings) -> cascade.Cascade:
     own = replace(SETTINGS, **settings)
-    return cascade.judge(judged, "lora", {"tfidf": 1.0, "lora": 1.0}, own, seed=0)["tfidf"]
+    return cascade.judge(judged, "lora", {"tfidf": AS_IT_IS, "lora": AS_IT_IS}, own, seed=0)[
+        "tfidf"
+    ]
 
 
 def test_every_threshold_by_hand():

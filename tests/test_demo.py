@@ -27,7 +27,7 @@ class Fixed:
 
 
 def routed(model, threshold, temperature=1.0, unlike=None):
-    fitted = {"threshold": threshold, "temperature": temperature, "guard": None}
+    fitted = {"threshold": threshold, "temperature": temperature, "lapse": 0.0, "guard": None}
     return router(Service(model, model, fitted, unlike))
 
 

@@ -141,7 +141,7 @@ def test_calibration_is_fitted_on_validation_rows_alone(judged: Judged):
     tested = (rows["split"] == "test") & rows["label"].isin(LABELS)
     rows.loc[tested, "label"] = "card"
     after = evaluate.calibrate(Judged(rows, judged.classes, judged.models), "lora", SETTINGS, 0)
-    assert after.temperature == before.temperature
+    assert after.scale == before.scale
     assert after.selective.threshold == before.selective.threshold
     assert after.ece_after != before.ece_after
 
@@ -168,9 +168,8 @@ def test_out_of_scope_rows_are_judged_apart_or_not_at_all(judged: Judged, result
 def test_the_record_has_the_agreed_keys_and_is_json(result: dict[str, Any]):
     assert set(result["models"]["lora"]) == {
         "accuracy", "macro_f1", "accuracy_deduplicated", "accuracy_gold", "worst_class",
-        "worst_class_recall", "worst_class_rows",
-        "mcnemar", "temperature", "ece_before", "ece_after", "ece_perfect", "aurc", "selective",
-        "out_of_scope",
+        "worst_class_recall", "worst_class_rows", "mcnemar", "temperature", "lapse", "ece_before",
+        "ece_after", "ece_perfect", "aurc", "selective", "out_of_scope",
     }  # fmt: skip
     assert json.loads(json.dumps(store.plain(result)))["champion"] == "lora"
 

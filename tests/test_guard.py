@@ -34,7 +34,7 @@ class Served:
 
 
 def told(fitted):
-    tell, words = unlike(fitted, Words(), KNOWN, STRANGE), Words()
+    tell, words = unlike(fitted, Words(), KNOWN, Words().vectors(STRANGE)), Words()
     return lambda text: tell(words.vectors([text]), Served().predict_proba([text]))[0]
 
 
@@ -52,7 +52,7 @@ def told(fitted):
 )
 def test_each_score_tells_a_stranger(score, threshold):
     guard = {"score": score, "threshold": threshold, "spread": {"energy": 1.0, "contrast": 1.0}}
-    tell = told({"guard": guard, "temperature": 1.0})
+    tell = told({"guard": guard, "temperature": 1.0, "lapse": 0.0})
     assert not tell("my refund")
     assert tell("will it rain")
     guard["threshold"] = -9.0 if score != "confidence" else 0.0
@@ -61,7 +61,7 @@ def test_each_score_tells_a_stranger(score, threshold):
 
 def test_joint_is_in_the_units_of_the_validation_rows():
     guard = {"score": "joint", "threshold": 2.0, "spread": {"energy": 10.0, "contrast": 0.1}}
-    tell = told({"guard": guard, "temperature": 1.0})
+    tell = told({"guard": guard, "temperature": 1.0, "lapse": 0.0})
     assert not tell("my refund")  # 0.3 + 10
     guard["spread"] = {"energy": 10.0, "contrast": 10.0}
     assert tell("my refund")  # 0.3 + 0.1
@@ -69,14 +69,16 @@ def test_joint_is_in_the_units_of_the_validation_rows():
 
 def test_confidence_is_that_of_the_served_model_calibrated():
     guard = {"score": "confidence", "threshold": 0.9, "spread": {}}
-    tell = told({"guard": guard, "temperature": 2.0})
+    tell = told({"guard": guard, "temperature": 2.0, "lapse": 0.0})
     assert tell("my refund")  # softmax(1.5, 0) is 0.82
     guard["threshold"] = 0.6
     assert not tell("will it rain")  # softmax(0, 0.5) is 0.62; the network alone has 0.5
 
 
 def test_without_a_guard_nobody_is_told():
-    assert unlike({"guard": None, "temperature": 1.0}, Words(), KNOWN, STRANGE) is None
+    assert (
+        unlike({"guard": None, "temperature": 1.0, "lapse": 0.0}, Words(), KNOWN, STRANGE) is None
+    )
 
 
 def test_what_was_fitted_is_what_is_served(project, monkeypatch):
@@ -95,13 +97,15 @@ def test_what_was_fitted_is_what_is_served(project, monkeypatch):
     judged = gather({"lora": frame(rows, 0.9, 1)}, rows, no_gold(), record(rows))
     logits = model.head(vectors)
     found = familiarity.frame(ids, logits, vectors, known, model.vectors(strange))
-    scores = scope.scores(judged, "lora", 1.0, found)
+    scores = scope.scores(judged, "lora", calibration.Scale(1.0, 0.0), found)
     monkeypatch.setenv(DRAFT, str(project))
     limit = calibration.scope_threshold(scores["joint"].to_numpy())
     guard = {"score": "joint", "threshold": limit, "spread": scope.units(judged, scores)}
-    store.write_json("artifacts/evaluate/calibration.json", {"guard": guard, "temperature": 1.0})
+    store.write_json(
+        "artifacts/evaluate/calibration.json", {"guard": guard, "temperature": 1.0, "lapse": 0.0}
+    )
     fitted = store.read_json("artifacts/evaluate/calibration.json", "evaluate")
-    tell = unlike(fitted, model, known, strange)
+    tell = unlike(fitted, model, known, model.vectors(strange))
     found = tell(vectors, np.full((60, 2), 0.5))
     np.testing.assert_array_equal(found, scores["joint"] < limit)
     assert 1 <= sum(found) <= 3

@@ -21,7 +21,7 @@ def served(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose model says of a number whether it is high; its messages have ids."""
     data = Data(name="helpdesk", files=[], text="said", id="key")
     monkeypatch.setattr(predict, "recorded", lambda: SimpleNamespace(data=data))
-    monkeypatch.setattr(predict.service, "load", lambda: service(0.9))
+    monkeypatch.setattr(predict.service, "load", lambda engine: service(0.9 if engine == "torch" else None))
     monkeypatch.setenv(DRAFT, str(project))
     store.write_metrics("readiness", {"dataset": "helpdesk", "verdict": "no-go", "reasons": []})
     return project
@@ -50,10 +50,27 @@ def test_a_file_without_ids_or_with_blanks_alone_is_decided_about_too(served: Pa
     assert "key" not in found
 
 
+def test_an_empty_line_of_a_file_with_one_column_is_an_empty_message(served: Path):
+    (served / "in.csv").write_text("said\n2\n\n0.5\n\n")
+    assert predict.run("in.csv", "out.csv").startswith("out.csv: 3 messages, 1 automated")
+    found = pd.read_csv("out.csv")
+    assert found["row"].tolist() == [1, 2, 3]
+    assert found["decision"].tolist()[1] == predict.EMPTY
+
+
+def test_another_column_and_another_engine_may_be_named(served: Path):
+    (served / "in.csv").write_text("key,words\nk1,2\n")
+    said = predict.run("in.csv", "out.csv", "int8", "words")
+    assert "0 automated, the others to people (on validation rows no confidence" in said
+    assert pd.read_csv("out.csv")["decision"].tolist() == ["to a person: unsure"]
+
+
 @pytest.mark.parametrize(
     ("content", "out", "match"),
     [
         ("words\nhello\n", "out.csv", "no column 'said'"),
+        ("key,words\n1,hello\n", "out.csv", "'key', 'words'. Name the one that.*--text"),
+        ("said\n1\n", "./in.csv", "holds the messages: name another file"),
         (None, "out.csv", "in.csv is missing"),
         ("said\n1\n", "nowhere/out.csv", "cannot be written"),
     ],

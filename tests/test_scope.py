@@ -8,7 +8,10 @@ import pytest
 from frames import frame, messages, no_gold, record
 
 from roadworthy import scope
+from roadworthy.calibration import Scale
 from roadworthy.predictions import Judged, gather
+
+AS_IT_IS = Scale(1.0, 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,7 @@ def familiar(judged: Judged) -> pd.DataFrame:
     found = pd.DataFrame({"id": ids, "energy": good, "nearness": blind}).sample(
         frac=1, random_state=0
     )
-    return scope.scores(judged, "lora", 1.0, found)
+    return scope.scores(judged, "lora", AS_IT_IS, found)
 
 
 def test_every_score_is_judged_like_the_confidence(judged: Judged, familiar: pd.DataFrame):
@@ -70,7 +73,7 @@ def held() -> tuple[Judged, pd.DataFrame]:
         "contrast": np.where(beyond["validation"], -1.0, 1.0) + noise[2],
     }
     found = pd.DataFrame({"id": judged.rows["id"]} | parts)
-    return judged, scope.scores(judged, "lora", 1.0, found)
+    return judged, scope.scores(judged, "lora", AS_IT_IS, found)
 
 
 def test_validation_rows_choose_the_guard_and_set_its_threshold(held):
@@ -135,7 +138,7 @@ def test_few_rows_or_no_better_than_chance_choose_no_guard(held, judged, familia
     assert scope.guard(held_rows, "lora", backwards) is None
     rows = messages(300, 400, held=30)  # no test row is out of scope: the guard is there, unjudged
     alone = gather({"lora": frame(rows, 0.9, 1)}, rows, no_gold(), record(rows))
-    found = scope.scores(alone, "lora", 1.0, None)
+    found = scope.scores(alone, "lora", AS_IT_IS, None)
     found["confidence"] = np.where(alone.mask("validation", in_scope=False), 0.1, 0.9)
     guard = scope.guard(alone, "lora", found)
     assert (guard["score"], guard["n"], guard["auroc"]) == ("confidence", 0, None)
@@ -144,7 +147,7 @@ def test_few_rows_or_no_better_than_chance_choose_no_guard(held, judged, familia
 def test_without_rows_out_of_scope_there_is_nothing_to_judge(judged: Judged):
     rows = judged.rows.assign(label="card")
     known = Judged(rows, judged.classes, judged.models)
-    assert scope.judge(known, "lora", scope.scores(known, "lora", 1.0, None)) is None
+    assert scope.judge(known, "lora", scope.scores(known, "lora", AS_IT_IS, None)) is None
 
 
 def test_joint_adds_energy_and_contrast_in_deviations_of_the_validation_rows(judged: Judged):
@@ -153,8 +156,8 @@ def test_joint_adds_energy_and_contrast_in_deviations_of_the_validation_rows(jud
     parts = {"energy": 3 + 20 * wide, "nearness": 5.0, "contrast": 0.01 * narrow}
     found = pd.DataFrame({"id": judged.rows["id"]} | parts)
     held = judged.mask("validation")
-    joint = scope.scores(judged, "lora", 1.0, found)["joint"]
+    joint = scope.scores(judged, "lora", AS_IT_IS, found)["joint"]
     expected = sum(found[name] / found[name][held].std(ddof=0) for name in ("energy", "contrast"))
     np.testing.assert_allclose(joint, expected, atol=1e-3)  # its units are rounded
-    same = scope.scores(judged, "lora", 1.0, found.assign(energy=9.0, contrast=0.0))
+    same = scope.scores(judged, "lora", AS_IT_IS, found.assign(energy=9.0, contrast=0.0))
     assert np.isfinite(same["joint"]).all()

@@ -29,7 +29,7 @@ class Model:
 
 def service(threshold, unlike=None, temperature=1.0):
     model = Model()
-    fit = {"threshold": threshold, "temperature": temperature, "guard": None}
+    fit = {"threshold": threshold, "temperature": temperature, "lapse": 0.0, "guard": None}
     return Service(model, model, fit, unlike)
 
 
@@ -59,7 +59,7 @@ def test_without_a_threshold_nothing_is_automated_and_no_message_is_no_decision(
 def test_a_calibration_of_another_model_is_refused(project, monkeypatch):
     monkeypatch.setenv(DRAFT, str(project))
     store.write_frame("finetune", "predictions/lora", pd.DataFrame({"id": ["a"], "p_x": [0.9]}))
-    lora = {"temperature": 0.8, "threshold": 0.7, "guard": None}
+    lora = {"temperature": 0.8, "lapse": 0.0, "threshold": 0.7, "guard": None}
     lora["predictions_sha256"] = store.frame_sha256("finetune", "predictions/lora")
     store.write_json("artifacts/evaluate/calibration.json", {"lora": lora})
     assert fitted() == lora

@@ -19,6 +19,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from roadworthy import cascade, drafts, evaluate, scope, store
 from roadworthy.benchmark_cells import FEW, FULL, Material, finished, make, material, served
 from roadworthy.benchmark_table import page
+from roadworthy.calibration import Scale
 from roadworthy.config import root
 from roadworthy.intervals import student
 from roadworthy.models.architecture import predictions_frame
@@ -93,11 +94,11 @@ def _confidence(source: Material, cell: Path) -> dict[str, Any]:
         name: evaluate.calibrate(judged, name, settings.evaluate, settings.seed)
         for name in judged.models
     }
-    temperatures = {name: one.temperature for name, one in calibrated.items()}
-    familiar = _familiar(judged, cell, temperatures["lora"])
+    scales = {name: one.scale for name, one in calibrated.items()}
+    familiar = _familiar(judged, cell, scales["lora"])
     found, guard = scope.judge(judged, "lora", familiar), scope.guard(judged, "lora", familiar)
     served = scope.served(judged, "lora", familiar, guard, settings.evaluate.target_risk)
-    first = cascade.judge(judged, "lora", temperatures, settings.evaluate, settings.seed)
+    first = cascade.judge(judged, "lora", scales, settings.evaluate, settings.seed)
     own = calibrated["lora"]
     return {
         "ece": own.ece_after,
@@ -112,8 +113,8 @@ def _confidence(source: Material, cell: Path) -> dict[str, Any]:
     }
 
 
-def _familiar(judged: Judged, cell: Path, temperature: float) -> pd.DataFrame:
-    return scope.scores(judged, "lora", temperature, pd.read_parquet(cell / "familiarity.parquet"))
+def _familiar(judged: Judged, cell: Path, scale: Scale) -> pd.DataFrame:
+    return scope.scores(judged, "lora", scale, pd.read_parquet(cell / "familiarity.parquet"))
 
 
 def _simple(source: Material, cells: list[Path], names: list[str]) -> dict[str, Any]:
@@ -240,8 +241,8 @@ def trade_offs(source: Material) -> dict[str, pd.DataFrame]:
     judged = _judged(source, _frames(cell, []))
     if not judged.mask("test", in_scope=False).any():
         return {}
-    temperature = evaluate.calibrate(judged, "lora", source.settings.evaluate, 0).temperature
-    familiar = _familiar(judged, cell, temperature)
+    scale = evaluate.calibrate(judged, "lora", source.settings.evaluate, 0).scale
+    familiar = _familiar(judged, cell, scale)
     return {
         score: scope.trade_off(judged, "lora", familiar[score].to_numpy())
         for score in familiar.columns

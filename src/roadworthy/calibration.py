@@ -6,13 +6,13 @@ Arrays in, numbers and frames out. ``confidence`` is always the top probability 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import log_softmax
 from scipy.stats import beta
 from sklearn.metrics import roc_auc_score
@@ -26,6 +26,10 @@ Codes = NDArray[np.int64]
 SMALLEST = 1e-7
 """Probabilities are clipped here before the logarithm: about what float32 resolves next to 1."""
 COLDEST, HOTTEST = 0.01, 100.0
+MOST = 0.5
+"""Largest lapse."""
+STARTS = (0.0, 0.02, 0.2)
+"""Lapses that the search begins with: the likelihood may have more than one top."""
 DRAWS = 200
 KEEP = 0.95
 SURE = 0.9
@@ -38,27 +42,49 @@ def log_tempered(probabilities: Floats, temperature: float) -> Floats:
     return np.asarray(log_softmax(logits / temperature, axis=1), dtype=np.float64)
 
 
-def fit_temperature(probabilities: Floats, truth: Codes) -> float:
-    """The T in [0.01, 100] with the lowest negative log-likelihood (Guo et al. 2017, section 4.2).
+class Scale(NamedTuple):
+    """What makes a model's probabilities believable; the ranking of the classes stays."""
 
-    The likelihood is concave in 1/T, so the bounded search on log T finds the one optimum.
-    ``truth`` holds class numbers.
+    temperature: float
+    """Of the softmax (Guo et al. 2017, section 4.2)."""
+    lapse: float
+    """Share of messages whose label says nothing of what the model sees, 0-1: wrong labels most of
+    all. They get any class alike, as lapses of attention do in psychometrics (Wichmann and Hill
+    2001). Without it a few confident misses make the temperature doubt every answer."""
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> Scale:
+        """What ``evaluate`` has written of a model."""
+        return cls(float(record["temperature"]), float(record["lapse"]))
+
+
+def calibrated(probabilities: Floats, scale: Scale) -> Floats:
+    """(1 - lapse) softmax(log p / T) + lapse / classes, shape (rows, classes)."""
+    tempered = np.exp(log_tempered(probabilities, scale.temperature))
+    spread = scale.lapse / probabilities.shape[1]
+    return np.asarray((1 - scale.lapse) * tempered + spread, dtype=np.float64)
+
+
+def fit(probabilities: Floats, truth: Codes) -> Scale:
+    """The scale with the lowest negative log-likelihood; ``truth`` holds class numbers.
+
+    T lies in [0.01, 100], the lapse in [0, 0.5].
     """
     rows = np.arange(len(truth))
 
-    def loss(log_temperature: float) -> float:
-        scores = log_tempered(probabilities, math.exp(log_temperature))
-        return float(-scores[rows, truth].mean())
+    def loss(values: Floats) -> float:
+        said = calibrated(probabilities, Scale(float(np.exp(values[0])), float(values[1])))
+        return float(-np.log(said[rows, truth]).mean())
 
-    bounds = (math.log(COLDEST), math.log(HOTTEST))
-    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-5})
-    return math.exp(float(found.x))
+    bounds = [(np.log(COLDEST), np.log(HOTTEST)), (0.0, MOST)]
+    searches = [minimize(loss, (0.0, lapse), method="L-BFGS-B", bounds=bounds) for lapse in STARTS]
+    best = min(searches, key=lambda search: float(search.fun)).x
+    return Scale(float(np.exp(best[0])), float(best[1]))
 
 
-def top(probabilities: Floats, temperature: float) -> Floats:
-    """Confidence after temperature scaling, one number a row."""
-    best = log_tempered(probabilities, temperature).max(axis=1)
-    return np.asarray(np.exp(best), dtype=np.float64)
+def top(probabilities: Floats, scale: Scale) -> Floats:
+    """Calibrated confidence, one number a row."""
+    return np.asarray(calibrated(probabilities, scale).max(axis=1), dtype=np.float64)
 
 
 def recorded(thresholds: Floats | np.float64) -> Floats:

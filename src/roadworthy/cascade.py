@@ -68,7 +68,7 @@ def trade_off(confidence: Floats, cheap: Flags, tuned: Flags) -> pd.DataFrame:
 
 
 def judge(
-    judged: Judged, tuned: str, temperatures: dict[str, float], settings: Evaluate, seed: int
+    judged: Judged, tuned: str, scales: dict[str, calibration.Scale], settings: Evaluate, seed: int
 ) -> dict[str, Cascade]:
     """Each cheap model of the run before the model ``tuned``.
 
@@ -78,14 +78,14 @@ def judge(
     Args:
         judged: rows and predictions.
         tuned: the fine-tuned model.
-        temperatures: of every model's calibration, fitted on validation rows.
+        scales: of every model's calibration, fitted on validation rows.
         settings: accepted loss, resamples, level of the intervals.
         seed: of the resamples: the same rows are drawn as for the other scores.
 
     """
     weights = intervals.resampled(judged.clusters("test"), settings.resamples, seed)
     return {
-        name: _judge(judged, name, tuned, temperatures[name], settings, weights)
+        name: _judge(judged, name, tuned, scales[name], settings, weights)
         for name in CHEAP
         if name in judged.models
     }
@@ -95,12 +95,12 @@ def _judge(
     judged: Judged,
     name: str,
     tuned: str,
-    temperature: float,
+    scale: calibration.Scale,
     settings: Evaluate,
     weights: intervals.Weights,
 ) -> Cascade:
     splits = ("validation", "test")
-    sure = {s: calibration.top(judged.probabilities(name, s), temperature) for s in splits}
+    sure = {s: calibration.top(judged.probabilities(name, s), scale) for s in splits}
     cheap, best = ({s: judged.correct(model, s) for s in splits} for model in (name, tuned))
     curves = {s: trade_off(sure[s], cheap[s], best[s]) for s in splits}
     accepted = curves["validation"][curves["validation"]["loss"] <= settings.cascade_loss]

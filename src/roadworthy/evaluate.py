@@ -15,7 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from roadworthy import calibration, intervals
-from roadworthy.calibration import OutOfScope, Selective
+from roadworthy.calibration import OutOfScope, Scale, Selective
 from roadworthy.config import flat
 from roadworthy.intervals import Codes, Flags, Floats
 from roadworthy.predictions import Judged
@@ -112,9 +112,11 @@ def comparison(
 
 @dataclass(frozen=True)
 class Calibrated:
-    """One model's confidence on test rows; temperature and threshold come from validation rows."""
+    """One model's confidence on test rows; scale and threshold come from validation rows."""
 
     temperature: float
+    lapse: float
+    """With the temperature the model's ``scale``, see ``calibration.Scale``."""
     ece_before: float
     ece_after: float
     ece_perfect: float
@@ -127,6 +129,11 @@ class Calibrated:
     curve: pd.DataFrame
     """Risk and coverage of every threshold on calibrated confidence."""
 
+    @property
+    def scale(self) -> Scale:
+        """Both numbers that the calibration has fitted."""
+        return Scale(self.temperature, self.lapse)
+
     def record(self) -> dict[str, Any]:
         """The numbers, without the tables."""
         return {key: value for key, value in asdict(self).items() if key not in TABLES}
@@ -135,12 +142,12 @@ class Calibrated:
 def thresholds(
     calibrated: dict[str, Calibrated], guard: dict[str, Any] | None, served: Selective
 ) -> dict[str, dict[str, Any]]:
-    """What serving needs of each model: ``temperature, threshold``.
+    """What serving needs of each model: ``temperature, lapse, threshold``.
 
     The fine-tuned model has its ``guard`` and the threshold that was chosen behind it.
     """
     found: dict[str, dict[str, Any]] = {
-        name: {"temperature": model.temperature, "threshold": model.selective.threshold}
+        name: model.scale._asdict() | {"threshold": model.selective.threshold}
         for name, model in calibrated.items()
     }
     found[FINETUNED] |= {"guard": guard, "threshold": served.threshold}
@@ -148,12 +155,12 @@ def thresholds(
 
 
 def calibrate(judged: Judged, name: str, settings: Evaluate, seed: int) -> Calibrated:
-    """Temperature and automation threshold fitted on validation rows, judged on test rows."""
+    """Scale and automation threshold fitted on validation rows, judged on test rows."""
     held_out = judged.probabilities(name, "validation")
-    temperature = calibration.fit_temperature(held_out, judged.truth("validation"))
+    scale = calibration.fit(held_out, judged.truth("validation"))
 
     def confidence(split: str, in_scope: bool = True) -> Floats:
-        return calibration.top(judged.probabilities(name, split, in_scope), temperature)
+        return calibration.top(judged.probabilities(name, split, in_scope), scale)
 
     validation, test, right = (
         confidence("validation"),
@@ -166,7 +173,7 @@ def calibrate(judged: Judged, name: str, settings: Evaluate, seed: int) -> Calib
         validation, judged.correct(name, "validation"), accepted, judged.clusters("validation")
     )
     return Calibrated(
-        temperature=temperature,
+        **scale._asdict(),
         ece_before=calibration.calibration_error(raw, right, settings.bins),
         ece_after=calibration.calibration_error(test, right, settings.bins),
         ece_perfect=calibration.perfect_error(test, settings.bins, seed),
@@ -221,7 +228,7 @@ PERCENT = {
     "out_of_scope.kept": "in-scope kept %",
     "out_of_scope.fpr95": "false positives at 95 % kept, %",
 }
-PLAIN = {"mcnemar.p_value": "p-value", "temperature": "temperature"}
+PLAIN = {"mcnemar.p_value": "p-value", "temperature": "temperature", "lapse": "lapse"}
 
 
 def summary(result: dict[str, Any], choice: Choice) -> pd.DataFrame:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,6 @@ from numpy.typing import NDArray
 from roadworthy import drafts, familiarity
 from roadworthy.data import sha256
 from roadworthy.models.architecture import Labelled, predictions_frame, softmax
-from roadworthy.models.lora import LoraClassifier
 from roadworthy.models.pooled import Pooled
 from roadworthy.settings import Encoder, Finetune
 from roadworthy.training import Trained
@@ -56,6 +57,18 @@ def counts(trained: Trained) -> dict[str, object]:
     }
 
 
+class Network(Protocol):
+    """The fine-tuned network, however it is run."""
+
+    labels: list[str]
+
+    def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Sentence vectors of shape (n, d)."""
+
+    def head(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Their logits, of shape (n, classes)."""
+
+
 @dataclass(frozen=True)
 class Predicted:
     """What the model says of validation and test rows."""
@@ -67,17 +80,19 @@ class Predicted:
     familiarity: pd.DataFrame
     """How familiar each row is to the network, see ``familiarity.frame``."""
     known: NDArray[np.float32]
-    """The tuned encoder's vectors of the training rows."""
+    """The tuned encoder's vectors of the training rows of known classes."""
+    strange: NDArray[np.float32]
+    """Those of the training rows of no known class."""
 
 
 def predict(
-    served: Pooled, network: LoraClassifier, learnt: list[str], messages: pd.DataFrame
+    served: Pooled, network: Network, learnt: list[str], messages: pd.DataFrame
 ) -> Predicted:
     """Answer validation and test rows.
 
     Args:
         served: the network and TF-IDF.
-        network: the network alone.
+        network: the network alone, however it is run.
         learnt: texts of the training rows.
         messages: all rows, as the audit annotates them.
 
@@ -90,4 +105,4 @@ def predict(
     said = (served.pooled(texts[1], own), own)
     both, alone = (predictions_frame(judged, network.labels, softmax(one)) for one in said)
     familiar = familiarity.frame(judged["id"], own, vectors, known, strangers)
-    return Predicted(both, alone, familiar, known)
+    return Predicted(both, alone, familiar, known, strangers)

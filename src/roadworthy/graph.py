@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from roadworthy.models.network import IntentNetwork
-from roadworthy.models.onnx import session
+from roadworthy.models.onnx import OUTPUTS, session
 
 Floats = NDArray[np.float32]
 OUTLIER = 3.0
@@ -26,8 +26,24 @@ WORTH = 2.0
 time, and would win less than one of the eight bits."""
 
 
+class _Answer(torch.nn.Module):
+    """What a graph gives, see ``OUTPUTS``."""
+
+    def __init__(self, network: IntentNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        vectors = self.network.vectors(input_ids, attention_mask)
+        return vectors, self.network.head(vectors)
+
+
 def write_graph(network: IntentNetwork, target: Path) -> None:
-    """The network as an ONNX graph: ``input_ids, attention_mask`` (batch, tokens) to ``logits``.
+    """The network as an ONNX graph: from ``input_ids, attention_mask`` (batch, tokens).
+
+    It gives ``vectors`` (batch, d), by which a guard tells strange messages, and ``logits``.
 
     Names of source files are taken out, so that the bytes do not depend on the folder. Attention is
     spelt out (``eager``): that takes fewer nodes than the fused call, which guards against rows
@@ -47,11 +63,11 @@ def write_graph(network: IntentNetwork, target: Path) -> None:
         warnings.simplefilter("ignore")
         draft = Path(folder) / "model.onnx"
         torch.onnx.export(
-            network.eval(),
+            _Answer(network).eval(),
             (ids, mask),
             draft,
             input_names=["input_ids", "attention_mask"],
-            output_names=["logits"],
+            output_names=list(OUTPUTS),
             dynamic_shapes=(shape, shape),
             dynamo=True,
             external_data=False,
@@ -92,6 +108,8 @@ def _extremes(source: Path, names: list[str], tokens: list[list[int]]) -> dict[s
 def quantise(source: Path, target: Path, tokens: list[list[int]]) -> None:
     """Weights in int8, per channel; activations are quantised as they come, each tensor as a whole.
 
+    The head, a last small product, stays in single precision.
+
     A few channels that are many times as large as the others would leave these a few steps of the
     256. They are divided by what they exceed ``OUTLIER`` medians, and their weights multiplied by
     it: the same product (SmoothQuant, Xiao et al. 2023, for outliers alone).
@@ -114,6 +132,8 @@ def quantise(source: Path, target: Path, tokens: list[list[int]]) -> None:
         for one in graph.node
         if one.op_type == "MatMul" and one.input[1] in weights and used[one.input[1]] == 1
     ]
+    head = [one for one in products if set(OUTPUTS) & set(one.output)]
+    products = [one for one in products if one not in head]
     # A weight that is read elsewhere, too, cannot be multiplied for one reader alone.
     entering = list(dict.fromkeys(one.input[0] for one in products))
     for name, largest in _extremes(source, entering, tokens).items():
@@ -133,6 +153,12 @@ def quantise(source: Path, target: Path, tokens: list[list[int]]) -> None:
     level = everything.level
     everything.setLevel(logging.ERROR)  # advice about pre-processing
     try:
-        quantize_dynamic(model, target, per_channel=True, weight_type=QuantType.QInt8)
+        quantize_dynamic(
+            model,
+            target,
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=[one.name for one in head],
+        )
     finally:
         everything.setLevel(level)

@@ -18,7 +18,7 @@ def unlike(
     fitted: dict[str, Any],
     network: Any,  # noqa: ANN401
     known: Vectors,
-    strangers: list[str],
+    strange: Vectors,
 ) -> Callable[[Vectors, calibration.Floats], calibration.Flags] | None:
     """A function from messages to which of them look like one of no known class.
 
@@ -26,10 +26,10 @@ def unlike(
     that is served, before calibration.
 
     Args:
-        fitted: ``guard`` as ``scope.guard`` chose it, and ``temperature``, of the same model.
-        network: the fine-tuned network, with ``vectors`` and ``head``.
-        known: vectors of the training rows of known classes.
-        strangers: texts of the training rows of no known class.
+        fitted: ``guard`` as ``scope.guard`` chose it, ``temperature`` and ``lapse``, of one model.
+        network: the fine-tuned network, with ``head``.
+        known: its vectors of the training rows of known classes.
+        strange: its vectors of the training rows of no known class.
 
     Returns:
         None where the data had no row that could choose a guard.
@@ -38,12 +38,11 @@ def unlike(
     guard = fitted["guard"]
     if guard is None:
         return None
-    strange = network.vectors(strangers)
 
     def tell(vectors: Vectors, probabilities: calibration.Floats) -> calibration.Flags:
         ids = pd.Series(range(len(vectors)))
         scores = familiarity.frame(ids, network.head(vectors), vectors, known, strange)
-        scores["confidence"] = calibration.top(probabilities, fitted["temperature"])
+        scores["confidence"] = calibration.top(probabilities, calibration.Scale.of(fitted))
         if guard["score"] == "joint":
             scores["joint"] = familiarity.joint(scores, guard["spread"])
         return np.asarray(scores[guard["score"]] < guard["threshold"], dtype=bool)

@@ -60,6 +60,7 @@ JUDGED = {
     "Its recall": "lora.worst_class_recall",
     "Its test messages": "lora.worst_class_rows",
     "Temperature": "lora.temperature",
+    "Lapse (share of labels that say nothing)": "lora.lapse",
     "ECE that perfect calibration would show": "lora.ece_perfect",
     "Messages of no known class held back by": "reference.guard.score",
     "How well it tells them (AUROC)": "reference.guard.auroc",

@@ -1,6 +1,6 @@
 """Decide about the messages of a file: ``python -m roadworthy predict MESSAGES.csv DECIDED.csv``.
 
-By the very model, guard and threshold that the verdict is about.
+By the very model, guard and threshold that the verdict is about, or by its export.
 """
 
 from __future__ import annotations
@@ -19,23 +19,38 @@ from roadworthy.readiness import verdict_on
 from roadworthy.settings import Data, File
 
 EMPTY = "to a person: empty"
+NEVER = " (on validation rows no confidence surely keeps the accepted error rate)"
 
 
-def _messages(path: Path, data: Data) -> pd.DataFrame:
+def _messages(path: Path, data: Data, column: str) -> pd.DataFrame:
     """The file's messages: ``row``, the id if it has that column, ``text``."""
     if not path.is_file():
         raise UserError(f"{path} is missing, or no file")
     text = decode(path, str(path))
     header = next(csv.reader(text.splitlines()[:1]), [])
+    if column not in header and len(header) > 1:
+        raise UserError(
+            f"{path} has no column '{column}'; its columns are {', '.join(map(repr, header))}. "
+            f"Name the one that holds the messages: --text COLUMN"
+        )
     ids = [data.id] if data.id in header else []
-    frame = read_csv(text, File(path=str(path)), [*ids, data.text])
-    return frame.rename(columns={ROW: "row", data.text: "text"})[["row", *ids, "text"]]
+    frame = read_csv(text, File(path=str(path)), [*ids, column]).set_index(ROW)
+    if len(header) == 1:  # there an empty message is an empty line, which the reader skips
+        frame = frame.reindex(range(1, int(frame.index.max()) + 1), fill_value="")
+    frame = frame.rename_axis("row").reset_index()
+    return frame.rename(columns={column: "text"})[["row", *ids, "text"]]
 
 
-def run(path: str, out: str) -> str:
+def run(path: str, out: str, engine: str = "torch", text: str | None = None) -> str:
     """Write ``row``, the id if there is one, ``label, confidence, decision`` of each message.
 
     Message text is not repeated: a spreadsheet might take it for a formula.
+
+    Args:
+        path: a CSV file.
+        out: the file to write, another one.
+        engine: ``torch``, or a precision of the export.
+        text: the column that holds the messages; None: called as in the data the model is from.
 
     Raises:
         UserError: no such file, no column with messages, no trained model, ``out`` cannot be
@@ -43,8 +58,10 @@ def run(path: str, out: str) -> str:
 
     """
     settings = recorded()
-    messages = _messages(Path(path), settings.data)
-    served = service.load()
+    if Path(out).resolve() == Path(path).resolve():
+        raise UserError(f"{out} holds the messages: name another file for the decisions")
+    messages = _messages(Path(path), settings.data, text or settings.data.text)
+    served = service.load(engine)
     blank = messages["text"].str.strip() == ""
     found = served.decide(*served.judge(messages.loc[~blank, "text"].tolist()))
     found = found.set_index(messages.index[~blank])
@@ -56,7 +73,8 @@ def run(path: str, out: str) -> str:
         raise UserError(f"{out} cannot be written ({error})") from error
     automated = int((decided["decision"] == service.AUTOMATED).sum())
     verdict, _ = verdict_on(settings.data.name, store.read_metrics("readiness"))
+    why = "" if served.fitted["threshold"] is not None else NEVER
     return (
-        f"{out}: {len(decided):,} messages, {automated:,} automated, the others to people. "
+        f"{out}: {len(decided):,} messages, {automated:,} automated, the others to people{why}. "
         f"Readiness of this model: {verdict}"
     )

@@ -19,7 +19,7 @@ LEAST = 20
 
 
 def scores(
-    judged: Judged, name: str, temperature: float, familiar: pd.DataFrame | None
+    judged: Judged, name: str, scale: calibration.Scale, familiar: pd.DataFrame | None
 ) -> pd.DataFrame:
     """How familiar each row of ``judged.rows`` is to one model, one column a score, high is known.
 
@@ -28,14 +28,14 @@ def scores(
     Args:
         judged: rows and predictions.
         name: the model.
-        temperature: of its calibration; the top probability is the score ``confidence``.
+        scale: of its calibration; the top probability is the score ``confidence``.
         familiar: its familiarity scores by ``id``, if it has any beside its confidence.
 
     """
     confidence = np.zeros(len(judged.rows))
     for split, scoped in ((s, i) for s in ("validation", "test") for i in (True, False)):
         p = judged.probabilities(name, split, scoped)
-        confidence[judged.mask(split, scoped)] = calibration.top(p, temperature)
+        confidence[judged.mask(split, scoped)] = calibration.top(p, scale)
     found = pd.DataFrame({"confidence": confidence})
     if familiar is not None:
         found = found.join(familiar.set_index("id").loc[judged.rows["id"]].reset_index(drop=True))

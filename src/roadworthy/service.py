@@ -1,26 +1,36 @@
-"""The model as it is served: network and TF-IDF, temperature, guard and threshold in one place.
+"""The model as it is served: network and TF-IDF, calibration, guard and threshold in one place.
 
-``evaluate`` has judged exactly this (``scope.served``); the demo and ``predict`` serve it.
+``evaluate`` has judged exactly this (``scope.served``); the demo and ``predict`` serve it. Exported
+(``make export``) it is one folder, which a process serves without torch and without the project:
+
+    served = service.exported(Path("model"))
+    served.decide(*served.judge(["where is my parcel?"]))
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from roadworthy import calibration, embeddings, guard, store
+from roadworthy import calibration, guard, store
 from roadworthy.calibration import Flags, Floats
-from roadworthy.config import recorded
+from roadworthy.config import recorded, root
+from roadworthy.data import sha256
 from roadworthy.errors import UserError
 from roadworthy.models import pooled
-from roadworthy.models.architecture import softmax
+from roadworthy.models.architecture import load_arrays, softmax
+from roadworthy.models.onnx import PRECISIONS, REDO, OnnxClassifier
 
 AUTOMATED, UNSURE, UNLIKE = "automated", "to a person: unsure", "to a person: like no known intent"
+EXPORT = "artifacts/export/model"
+VECTORS = "vectors.{}.safetensors"
+"""Of the training rows by an exported engine, ``known`` and ``strange``: what the guard needs."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,7 @@ class Service:
     network: Any
     """The network alone, with ``vectors`` and ``head``."""
     fitted: dict[str, Any]
-    """``temperature, threshold, guard``, as ``evaluate`` chose them."""
+    """``temperature, lapse, threshold, guard``, as ``evaluate`` chose them."""
     unlike: Callable[[NDArray[np.floating], Floats], Flags] | None
     """From vectors and raw probabilities to whether a message is like no known class."""
 
@@ -50,19 +60,24 @@ class Service:
         strange = np.zeros(len(texts), dtype=bool)
         if self.unlike is not None:
             strange = self.unlike(vectors, raw)
-        return np.exp(calibration.log_tempered(raw, self.fitted["temperature"])), strange
+        return calibration.calibrated(raw, calibration.Scale.of(self.fitted)), strange
 
     def decide(self, probabilities: Floats, strange: Flags) -> pd.DataFrame:
         """What happens to each message, by what ``judge`` says: ``label, confidence, decision``."""
-        confidence, threshold = probabilities.max(axis=1), self.fitted["threshold"]
-        sure = confidence >= (np.inf if threshold is None else threshold)
+        confidence = probabilities.max(axis=1)
         return pd.DataFrame(
             {
                 "label": np.array(self.labels, dtype=object)[probabilities.argmax(axis=1)],
                 "confidence": confidence,
-                "decision": np.select([strange, sure], [UNLIKE, AUTOMATED], UNSURE),
+                "decision": decision(confidence, strange, self.fitted["threshold"]),
             }
         )
+
+
+def decision(confidence: Floats, strange: Flags, threshold: float | None) -> NDArray[np.str_]:
+    """What happens to each message; without a threshold none is automated."""
+    sure = confidence >= (np.inf if threshold is None else threshold)
+    return np.asarray(np.select([strange, sure], [UNLIKE, AUTOMATED], UNSURE))
 
 
 def fitted() -> dict[str, Any]:
@@ -86,18 +101,44 @@ def fitted() -> dict[str, Any]:
     return found
 
 
-def load() -> Service:
-    """The model in artifacts/finetune, with what ``evaluate`` fitted on it.
+def load(engine: str = "torch") -> Service:
+    """The model in artifacts/finetune, with what ``evaluate`` fitted on it; or its export.
 
     Raises:
         UserError: a stage has not run yet, or since another one has; names the command.
 
     """
+    merged = store.folder("finetune", "merged")
+    if engine != "torch":
+        found = exported(root() / EXPORT, engine)
+        if found.network.about.source != sha256(merged / "model.json"):
+            raise UserError(f"{EXPORT} is another model than artifacts/finetune: `make export`")
+        return found
+    from roadworthy import embeddings
     from roadworthy.models.lora import LoraClassifier
 
     chosen, messages = fitted(), store.read_messages()
-    network = LoraClassifier(store.folder("finetune", "merged"), recorded().encoder)
+    network = LoraClassifier(merged, recorded().encoder)
     model = pooled.load(network, store.folder("finetune", "tfidf"))
     beyond = messages.loc[(messages["split"] == "train") & ~messages["in_scope"], "text"]
     _, known = embeddings.read_tuned()
-    return Service(model, network, chosen, guard.unlike(chosen, network, known, beyond.tolist()))
+    strange = network.vectors(beyond.tolist())
+    return Service(model, network, chosen, guard.unlike(chosen, network, known, strange))
+
+
+def exported(folder: Path, engine: str = "int8") -> Service:
+    """An export, wherever its folder lies.
+
+    Raises:
+        UserError: a file is missing or is not what was exported, or no such engine.
+
+    """
+    if engine not in PRECISIONS:
+        raise UserError(f"no engine {engine!r} in an export: {', '.join(PRECISIONS)}")
+    network = OnnxClassifier(folder, engine)
+    chosen = network.about.decisions.get(engine)
+    if chosen is None:
+        raise UserError(f"{folder} was exported without its decisions: {REDO}")
+    model, arrays = pooled.load(network, folder), load_arrays(folder / VECTORS.format(engine))
+    known, strange = (arrays[name].astype(np.float32) for name in ("known", "strange"))
+    return Service(model, network, chosen, guard.unlike(chosen, network, known, strange))

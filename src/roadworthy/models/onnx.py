@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from roadworthy.data import sha256
 from roadworthy.errors import UserError
-from roadworthy.models.architecture import softmax
+from roadworthy.models.architecture import load_arrays, softmax
 
 ABOUT = "export.json"
 BATCH = 32
 AT_ONCE = 4096
 """Texts whose tokens are found at once."""
-INPUTS = ("input_ids", "attention_mask")
+INPUTS, OUTPUTS = ("input_ids", "attention_mask"), ("vectors", "logits")
+HEAD = "head.safetensors"
 PRECISIONS = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
 REDO = "run `python -m roadworthy export`"
 SLOW = ["SkipLayerNormFusion"]
@@ -43,8 +44,8 @@ class About:
     source: str
     """SHA-256 of the model.json that was exported."""
     sha256: dict[str, str]
-    decisions: dict[str, dict[str, float | None]]
-    """By precision: ``temperature`` and ``threshold``, fitted on validation rows."""
+    decisions: dict[str, dict[str, Any]]
+    """By precision: ``temperature, lapse, threshold, guard``, fitted on validation rows."""
 
 
 def about(folder: Path) -> About:
@@ -55,7 +56,7 @@ def about(folder: Path) -> About:
     """
     try:
         found = About(**json.loads((folder / ABOUT).read_text(encoding="utf-8")))
-        if missing := {"tokenizer.json", *PRECISIONS.values()} - set(found.sha256):
+        if missing := {"tokenizer.json", HEAD, *PRECISIONS.values()} - set(found.sha256):
             raise KeyError(f"no hash of {min(missing)}")
         damaged = [n for n, digest in found.sha256.items() if sha256(folder / n) != digest]
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -96,10 +97,11 @@ class OnnxClassifier:
         self.labels = self.about.labels
         self.tokenizer = tokenizer(folder, self.about.max_length)
         self.session = session(str(folder / PRECISIONS[precision]), threads)
+        self.classes: NDArray[np.float32] = load_arrays(folder / HEAD)["classes"].astype(np.float32)
 
-    def logits(self, texts: Sequence[str], batch_size: int = BATCH) -> NDArray[np.float32]:
-        """Logits (n, classes), batched by the number of tokens, in the order of ``texts``."""
-        out = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
+    def vectors(self, texts: Sequence[str], batch_size: int = BATCH) -> NDArray[np.float32]:
+        """Sentence vectors (n, d) of unit length, batched by the number of tokens."""
+        out = np.zeros((len(texts), self.classes.shape[1]), dtype=np.float32)
         encoded: list[list[int]] = []
         for start in range(0, len(texts), AT_ONCE):  # what else a tokenizer gives takes much memory
             batch = list(texts[start : start + AT_ONCE])
@@ -113,8 +115,16 @@ class OnnxClassifier:
                 seen = slice(len(encoded[row]))
                 inputs["input_ids"][place, seen] = encoded[row]
                 inputs["attention_mask"][place, seen] = 1
-            out[rows] = self.session.run(["logits"], inputs)[0]
+            out[rows] = self.session.run(["vectors"], inputs)[0]
         return out
+
+    def head(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (n, classes) of sentence vectors, as the graph gives them, too."""
+        return vectors @ self.classes.T
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Logits (n, classes), in the order of ``texts``."""
+        return self.head(self.vectors(texts))
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Class probabilities (n, classes), not yet calibrated."""

@@ -97,7 +97,7 @@ def _caption(result: dict[str, Any]) -> str:
 
 
 def reliability(before: pd.DataFrame, after: pd.DataFrame, errors: dict[str, float]) -> Figure:
-    """Accuracy against stated confidence, before and after temperature scaling.
+    """Accuracy against stated confidence, before and after calibration.
 
     Point areas grow with the rows of the bin; ``errors`` holds ``before, after, perfect`` (0-1).
     """
