@@ -128,6 +128,16 @@ def test_what_hydra_refuses_is_one_line(override: str, words: list[str]):
         assert word in message
 
 
+@pytest.mark.parametrize("key", ["finetune", "clean.tuned.recipe"])
+def test_half_precision_on_a_processor_is_refused(key: str, base: dict[str, Any]):
+    """Lightning takes bf16 instead, without a word in the record."""
+    half = changed(base, f"{key}.precision=16-mixed")
+    with pytest.raises(UserError, match=rf"config: {key}\.precision = '16-mixed' needs a GPU"):
+        parse(changed(half, "encoder.accelerator=cpu"))
+    assert parse(changed(half, "encoder.accelerator=gpu"))
+    assert parse(half)  # auto: only the machine that trains knows
+
+
 def test_a_pinned_file_outside_data_is_accepted(base: dict[str, Any]):
     assert parse(base | {"data": PINNED}).data.files[0].path == "datasets/x.csv"
 

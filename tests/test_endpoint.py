@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -31,6 +32,7 @@ from roadworthy.baseline import ARCHITECTURES, fit_all
 from roadworthy.errors import UserError
 from roadworthy.models.answers import Answers, Call
 from roadworthy.models.architecture import Labelled, accuracy, labelled
+from roadworthy.models.client import TRY, Client
 from roadworthy.models.conversation import ANSWERED, REFUSAL, UNPARSED, Answer, Conversation
 from roadworthy.settings import Baseline, Endpoint
 
@@ -42,7 +44,8 @@ NEW = ["my parcel is late", "login lost", "refund me"]
 FAST = {"Retry-After-Ms": "1"}
 
 Script = Callable[[dict[str, Any], int], Any]
-"""Request body and number of the call (from 0) to status and JSON, and headers if wanted."""
+"""Request body and number of the call (from 0) to status and JSON, and headers if wanted; or to
+what plays a fault on the connection itself."""
 
 
 def chat(content: str | None, **message: Any) -> tuple[int, dict[str, Any]]:
@@ -68,6 +71,38 @@ def honest(body: dict[str, Any], _: int) -> Any:
     """A model that answers well."""
     (number,) = [n for n, label in enumerate(LABELS, 1) if label in asked(body)]
     return chat(str(number))
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+
+
+def trickle(handler: Handler, start: bytes, one: bytes) -> None:
+    """A byte long before any limit of a single read, and never the last one."""
+    handler.wfile.write(start)
+    for _ in range(60):
+        time.sleep(0.05)
+        handler.wfile.write(one)
+
+
+def drip(handler: Handler) -> None:
+    trickle(handler, HEAD, b" ")
+
+
+def drip_headers(handler: Handler) -> None:
+    trickle(handler, b"HTTP/1.1 200 OK\r\nX-Slow: ", b"y")
+
+
+def truncated(handler: Handler) -> None:
+    handler.wfile.write(HEAD + b'{"choices": [')
+
+
+def reset(handler: Handler) -> None:
+    truncated(handler)
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    os.close(handler.connection.detach())  # with nothing to linger for: RST, not FIN
+
+
+SLOW, BROKEN = "gave no whole answer within 0.4 s", "breaks off before its answer is whole"
 
 
 class Fake(ThreadingHTTPServer):
@@ -97,7 +132,11 @@ class Handler(BaseHTTPRequestHandler):
             self.server.bodies.append(body)
             self.server.paths.append(self.path)
             self.server.keys.add(self.headers["Authorization"])
-        status, content, *rest = self.server.script(body, number)
+        played = self.server.script(body, number)
+        if callable(played):  # a fault below HTTP
+            self.close_connection = True
+            return played(self)
+        status, content, *rest = played
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
         headers = {"Content-Type": "application/json", "Content-Length": str(len(data))}
@@ -170,6 +209,7 @@ def test_chat_answers_become_classes(server: Fake, tmp_path: Path):
     assert set(server.paths) == {"/v1/chat/completions"}
     assert counts(model, tmp_path / "model") == {
         "answered": 3,
+        "failed": 0,
         "unparsed": 0,
         "refusals": 0,
         "calls": 3,  # the repeated message is asked once
@@ -379,9 +419,60 @@ def test_what_the_server_says_is_one_clear_message(
 
 def test_no_answer_in_time(server: Fake):
     server.script = lambda body, n: time.sleep(0.3) or honest(body, n)
-    assert "no answer within 0.1 s after 0 retries" in refused(
+    assert "no whole answer within 0.1 s after 0 retries" in refused(
         build(server, timeout=0.1, retries=0), NEW[:1]
     )
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library hardly waits before it tries again."""
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [(drip, SLOW), (drip_headers, SLOW), (truncated, BROKEN), (reset, BROKEN)],
+)
+def test_a_fault_is_tried_again_then_said_and_answers_are_kept(
+    server: Fake, fault: Callable[[Handler], None], words: str, tmp_path: Path
+):
+    """The first message meets the fault once, the second always."""
+
+    def script(body: dict[str, Any], number: int) -> Any:
+        return fault if number == 0 or "login" in asked(body) else honest(body, number)
+
+    server.script = script
+    model = build(server, retries=1, timeout=0.4, concurrency=1)
+    started = time.monotonic()
+    message = refused(model, NEW[:2])
+    assert time.monotonic() - started < 3 * 0.4 + 1
+    assert f"{words} after 1 retries" in message
+    assert "\n" not in message
+    assert [asked(body) for body in server.bodies] == [NEW[0]] * 2 + [NEW[1]] * 2
+    found = counts(model, tmp_path / "model")
+    assert (found["calls"], found["answered"], found["failed"], found["retries"]) == (2, 1, 1, 2)
+    # Three tries that the server may charge for, and one that says what it took.
+    dear = sum(len(json.dumps(server.bodies[at])) for at in (0, 2, 3))
+    assert found["input_tokens"] == pytest.approx(100 + dear, rel=0.02)
+    assert found["output_tokens"] == 2 + 3 * 16
+    server.script = honest
+    np.testing.assert_array_equal(build(server).predict_proba(NEW[:2]), np.eye(3)[:2])
+    assert len(server.bodies) == 5  # the first message was paid and is not asked again
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_try_that_is_given_up_ends_with_its_client(server: Fake):
+    server.script = lambda *_: drip
+    model = build(server, retries=1, timeout=0.2)
+    with Client(model.settings.endpoint) as client:
+        reply = client.ask(model.conversation.request(NEW[0]))
+        left = [thread for thread in threading.enumerate() if thread.name == TRY]
+    assert (reply.body, reply.retries, reply.lost, len(left)) == (None, 1, 2, 2)
+    for thread in left:
+        thread.join(2)
+        assert not thread.is_alive()
 
 
 def test_nobody_there():
@@ -417,6 +508,57 @@ def test_the_spend_cap_stops_and_says_how_to_go_on(server: Fake):
     p = build(server, max_spend=1.0, **price).predict_proba(NEW)
     np.testing.assert_array_equal(p, np.eye(3))
     assert len(server.bodies) == 3
+
+
+@pytest.mark.parametrize(
+    ("script", "tries", "words"),
+    [
+        (lambda *_: (503, {}, FAST), 3, "answers HTTP 503"),
+        (lambda *_: (429, {}, FAST), 0, "too many requests"),
+        (lambda *_: (401, {}), 0, "refuses the key"),
+    ],
+)
+def test_a_failed_try_counts_if_it_may_be_charged_for(
+    server: Fake, script: Script, tries: int, words: str
+):
+    """A server that refuses has done nothing; one that fails, or a gateway, may have."""
+    server.script = script
+    model = build(server)
+    assert words in refused(model, NEW[:1])
+    totals = model.answers.totals
+    assert (totals["calls"], totals["failed"]) == (int(tries > 0), int(tries > 0))
+    assert totals["output_tokens"] == tries * 16
+    assert totals["input_tokens"] >= tries * 500
+
+
+def test_nobody_there_costs_nothing():
+    model = build(None, retries=1)
+    refused(model)
+    assert model.answers.totals["calls"] == 0
+
+
+def test_failed_tries_reach_the_cap(server: Fake):
+    server.script = lambda *_: (500, {}, FAST)
+    once = {"max_spend": 0.02, "input_price": 10.0, "retries": 4}
+    assert "answers HTTP 500" in refused(build(server, **once), NEW[:1])
+    assert "which reaches max_spend" in refused(build(server, **once), NEW[:1])
+    assert len(server.bodies) == 5
+
+
+@pytest.mark.parametrize(
+    ("usage", "output"), [({}, 16), ({"usage": {"input_tokens": 7, "output_tokens": 3}}, 3)]
+)
+def test_a_filtered_message_is_paid_as_the_server_says_or_dearly(
+    server: Fake, usage: dict[str, Any], output: int
+):
+    said = {"error": {"message": "filtered", "code": "content_filter"}} | usage
+    server.script = lambda *_: (400, said)
+    model = build(server)
+    model.predict_proba(NEW[:1])
+    sent = len(json.dumps(server.bodies[0]))
+    assert model.answers.totals["input_tokens"] == pytest.approx(7 if usage else sent, rel=0.05)
+    assert model.answers.totals["output_tokens"] == output
+    assert model.answers.totals["calls"] == 1
 
 
 def test_max_calls_is_never_exceeded(server: Fake):

@@ -146,6 +146,8 @@ def test_without_source_of_its_own_the_installed_one_runs(copy: Path):
     [
         ["noise_benchmark", "--draws", "0"],
         ["benchmark", "--seeds", "-1"],
+        ["benchmark", "--seeds", "5000000000"],
+        ["ablation", "--seeds", "0", str(2**31)],
         ["benchmark", "--shots", "two"],
         ["scaling", "--rows", "0"],
         ["rivals", "--threads", "1.5"],
@@ -156,3 +158,50 @@ def test_a_number_that_cannot_be_is_refused_with_code_2(words, capsys):
         entry.parser().parse_args(words)
     assert caught.value.code == 2
     assert "is no whole number from" in capsys.readouterr().err
+
+
+def test_the_largest_seed_of_the_settings_is_one_of_the_command_lines():
+    words = ["benchmark", "--seeds", "0", str(2**31 - 1)]
+    assert entry.parser().parse_args(words).seeds == [0, 2**31 - 1]
+
+
+@pytest.mark.parametrize(("given", "spins"), [(None, False), ("active", True)])
+def test_openmp_does_not_spin_unless_asked_to(tmp_path: Path, given: str | None, spins: bool):
+    """What OpenMP itself reports when scikit-learn loads it, in a process of its own."""
+    script = """
+from roadworthy import __main__ as entry
+def dispatch(_):
+    import sklearn.utils._openmp_helpers
+    return None, 0
+entry.dispatch = dispatch
+entry.main()
+"""
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
+    environment |= {"PYTHONPATH": str(ROOT / "src"), "OMP_DISPLAY_ENV": "VERBOSE"}
+    environment |= {"OMP_WAIT_POLICY": given} if given else {}
+    done = subprocess.run(
+        [sys.executable, "-c", script, "code"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    if "GOMP_SPINCOUNT" not in done.stderr:
+        pytest.skip("this OpenMP is not GNU's")
+    assert ("GOMP_SPINCOUNT = '0'" in done.stderr) != spins
+
+
+def test_every_command_has_its_function():
+    import importlib
+    import inspect
+
+    for command, (function, *names) in entry.CALLS.items():
+        module = importlib.import_module(f"roadworthy.{entry.MODULES.get(command, command)}")
+        assert len(inspect.signature(getattr(module, function)).parameters) >= len(names)
+
+
+def test_explain_takes_one_message():
+    options = entry.parser().parse_args(["explain", "where is it?"])
+    assert (options.command, options.text) == ("explain", "where is it?")

@@ -1,7 +1,7 @@
 """``python -m roadworthy COMMAND``: the commands behind dvc.yaml and the Makefile.
 
-Exit codes: 0 success (``readiness``: go), 1 failure (``readiness``: no-go or unknown), 2 user
-error.
+Exit codes: 0 success (``readiness``: go), 1 failure (``readiness``: no-go or unknown; ``watch``:
+an alarm), 2 user error.
 """
 
 from __future__ import annotations
@@ -17,14 +17,20 @@ from roadworthy.errors import UserError
 
 MODULES = {"run": "notebooks", "report": "html"}
 """The module behind a command, where it has another name."""
-PLAIN = {
-    "code": "freeze",
-    "timings": "measure",
-    "readiness": "verdict",
-    "croissant": "refresh",
-    "report": "write",
+CALLS = {
+    "code": ("freeze",),
+    "config": ("refresh", "overrides", "check"),
+    "croissant": ("refresh",),
+    "demo": ("serve", "port"),
+    "explain": ("run", "text"),
+    "predict": ("run", "file", "out", "engine", "text"),
+    "readiness": ("verdict",),
+    "readme": ("refresh", "check"),
+    "report": ("write",),
+    "timings": ("measure",),
+    "watch": ("run", "file", "labels"),
 }
-"""The function behind a command without options."""
+"""The function behind a command, and the options that it is given."""
 
 
 def use_own_source() -> None:
@@ -51,12 +57,14 @@ def use_own_source() -> None:
             return
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """A reader of whole numbers for the command line, which refuses smaller ones."""
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """A reader of whole numbers for the command line, which refuses smaller and larger ones."""
+    span = f"from {least} on" if most is None else f"from {least} to {most}"
 
     def read(text: str) -> int:
-        if not text.lstrip("-").isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} on")
+        known = text.lstrip("-").isdecimal()
+        if not known or int(text) < least or (most is not None and int(text) > most):
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number {span}")
         return int(text)
 
     return read
@@ -64,7 +72,6 @@ def at_least(least: int) -> Callable[[str], int]:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    any_, some = at_least(0), at_least(1)
     top = argparse.ArgumentParser(prog="python -m roadworthy", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
     config = commands.add_parser("config", help="compose conf/ into params.yaml")
@@ -75,6 +82,33 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("code", help="freeze the notebooks' code")
     run = commands.add_parser("run", help="run one stage's notebook")
     run.add_argument("stage")
+    _measurements(commands)
+    commands.add_parser("readiness", help="print the verdict; exit code 0 go, 1 no-go or unknown")
+    predict = commands.add_parser("predict", help="decide about the messages of a CSV file")
+    for name, text in (("file", "CSV with messages"), ("out", "CSV to write, a decision a row")):
+        predict.add_argument(name, help=text)
+    engines = ("torch", "fp32", "int8")
+    predict.add_argument("--engine", choices=engines, default="torch", help="or `make export`'s")
+    predict.add_argument("--text", help="the column of the messages, if called otherwise")
+    explain = commands.add_parser("explain", help="decide about one message, and say why")
+    explain.add_argument("text", help="the message, in quotes")
+    watch = commands.add_parser("watch", help="later messages beside the test rows; code 1: alarm")
+    watch.add_argument("file", help="CSV with messages, and dates where there are any")
+    watch.add_argument("--labels", help="CSV with the labels of some of them, by id or by row")
+    commands.add_parser("croissant", help="describe the data set for catalogues, from its contract")
+    commands.add_parser("report", help="HTML of the executed notebooks, in reports/html/")
+    readme = commands.add_parser("readme", help="regenerate the README's results table")
+    readme.add_argument(
+        "--check", action="store_true", help="only compare; exit code 1 if they differ"
+    )
+    demo = commands.add_parser("demo", help="the demo page over the trained model")
+    demo.add_argument("--port", type=int, default=7860)
+    return top
+
+
+def _measurements(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The commands beside the pipeline that measure, most of them for hours."""
+    some, seed = whole(1), whole(0, 2**31 - 1)  # as the settings bound theirs
     commands.add_parser("timings", help="measure latency and throughput on this machine")
     noise = commands.add_parser("noise_benchmark", help="inject wrong labels, see what is found")
     noise.add_argument("overrides", nargs="*", default=["data=banking77"])
@@ -90,14 +124,14 @@ def parser() -> argparse.ArgumentParser:
     )
     bench = commands.add_parser("benchmark", help="published data sets, several seeds")
     bench.add_argument("overrides", nargs="*", help="Hydra overrides, e.g. finetune.lora.r=16")
-    bench.add_argument("--data", nargs="+", default=["banking77", "clinc150"])
-    bench.add_argument("--seeds", type=any_, nargs="+", default=[0, 1, 2])
+    bench.add_argument("--data", nargs="+", default=["banking77", "clinc150", "clinc150_plus"])
+    bench.add_argument("--seeds", type=seed, nargs="+", default=[0, 1, 2])
     bench.add_argument("--shots", type=some, nargs="*", default=[5, 10], help="labels a class")
     parts = commands.add_parser("ablation", help="what each part of the recipe is worth")
     parts.add_argument("overrides", nargs="*", help="Hydra overrides, e.g. finetune.max_steps=1000")
     parts.add_argument("--data", default="banking77")
     parts.add_argument("--arms", nargs="+", help="as in the table; else all")
-    parts.add_argument("--seeds", type=any_, nargs="+", default=[0, 1, 2])
+    parts.add_argument("--seeds", type=seed, nargs="+", default=[0, 1, 2])
     scaling = commands.add_parser("scaling", help="time the audit on more and more rows")
     scaling.add_argument("--rows", type=some, nargs="+", default=[10_000, 100_000, 1_000_000])
     scaling.add_argument("--one", type=some, help=argparse.SUPPRESS)
@@ -108,19 +142,6 @@ def parser() -> argparse.ArgumentParser:
     rivals.add_argument("--one", help=argparse.SUPPRESS)
     export = commands.add_parser("export", help="the fine-tuned model as ONNX, fp32 and int8")
     export.add_argument("--time", help=argparse.SUPPRESS)
-    commands.add_parser("readiness", help="print the verdict; exit code 0 go, 1 no-go or unknown")
-    predict = commands.add_parser("predict", help="decide about the messages of a CSV file")
-    for name, text in (("file", "CSV with messages"), ("out", "CSV to write, a decision a row")):
-        predict.add_argument(name, help=text)
-    commands.add_parser("croissant", help="describe the data set for catalogues, from its contract")
-    commands.add_parser("report", help="HTML of the executed notebooks, in reports/html/")
-    readme = commands.add_parser("readme", help="regenerate the README's results table")
-    readme.add_argument(
-        "--check", action="store_true", help="only compare; exit code 1 if they differ"
-    )
-    demo = commands.add_parser("demo", help="the demo page over the trained model")
-    demo.add_argument("--port", type=int, default=7860)
-    return top
 
 
 Said = tuple[object, int]
@@ -136,10 +157,6 @@ def dispatch(options: argparse.Namespace) -> Said:
     """Run one command; modules are imported when needed, so that each command starts fast."""
     module = importlib.import_module(f"roadworthy.{MODULES.get(options.command, options.command)}")
     match options.command:
-        case "config":
-            return _said(module.refresh(options.overrides, options.check))
-        case "readme":
-            return _said(module.refresh(options.check))
         case "run":
             return None, int(module.run(options.stage))
         case "noise_benchmark" | "benchmark" | "ablation":
@@ -152,16 +169,16 @@ def dispatch(options: argparse.Namespace) -> Said:
             return _said(module.measured(options.one, *same) if options.one else module.run(*same))
         case "export":
             return _said(module.timed(options.time) if options.time else module.run())
-        case "predict":
-            return _said(module.run(options.file, options.out))
-        case "demo":
-            return _said(module.serve(options.port))
         case _:
-            return _said(getattr(module, PLAIN[options.command])())
+            function, *names = CALLS[options.command]
+            return _said(getattr(module, function)(*(getattr(options, name) for name in names)))
 
 
 def main() -> int:
     """Entry point: a user error is one message and exit code 2, never a traceback."""
+    # OpenMP reads it when it is loaded, so before anything imports torch or scikit-learn: threads
+    # that spin while they wait make two processes beside each other several times as slow.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     use_own_source()
     code = 1
     try:

@@ -18,7 +18,7 @@ from roadworthy import embeddings, explain, markdown, review, review_page, store
 from roadworthy.config import recorded
 from roadworthy.errors import UserError
 from roadworthy.readiness import verdict_on
-from roadworthy.service import AUTOMATED, UNLIKE, Service, load
+from roadworthy.service import Service, load
 
 LIMIT = 5_000
 """Characters that the text box accepts."""
@@ -34,19 +34,9 @@ def router(service: Service) -> Callable[[str], tuple[dict[str, float], str]]:
         judged = service.judge([text])
         order = np.argsort(-judged[0][0])[:5]
         scores = {service.labels[i]: float(judged[0][0, i]) for i in order}
-        decision, threshold = service.decide(*judged).iloc[0], service.fitted["threshold"]
-        name, confidence = markdown.text(decision["label"]), f"{decision['confidence']:.4f}"
-        if decision["decision"] == UNLIKE:
-            said = "shown to a person first, it looks like none of the known intents"
-            return scores, f"**{name}**: {said} (confidence {confidence})."
-        sure = decision["decision"] == AUTOMATED
-        action = "routed without a person" if sure else "shown to a person first"
-        limit = (
-            "no confidence keeps the accepted error rate"
-            if threshold is None
-            else f"{threshold:.4f} is needed"
-        )
-        return scores, f"**{name}**: {action} (confidence {confidence}, {limit})."
+        decided = service.decide(*judged).iloc[0]
+        said = explain.action(decided, service.fitted["threshold"])
+        return scores, f"**{markdown.text(decided['label'])}**: {said}."
 
     return route
 
@@ -71,10 +61,8 @@ def explainer(
         text = (message or "").strip()[:LIMIT]
         if not text:
             return [], []
-        label = int(model.predict_proba([text]).argmax())
-        words = explain.attributions(text, model.predict_proba, label)
+        words, near = explain.why(text, model, network, rows, vectors)
         largest = max((abs(score) for _, score in words), default=0.0) or 1.0
-        near = explain.nearest(network.vectors([text])[0], vectors, rows)
         lines = near.assign(cosine=near["cosine"].map("{:.2f}".format)).to_numpy().tolist()
         return [(word, score / largest) for word, score in words], lines
 

@@ -24,12 +24,13 @@ def check(settings: Settings) -> None:
 
     Raises:
         UserError: value out of range or not among the choices, empty list, no date, no finite
-            threshold, path out of the project, file outside data/ without its hash, a secret where
-            only its name belongs.
+            threshold, path out of the project, file outside data/ without its hash, a precision
+            that the processor has not, a secret where only its name belongs.
     """
     _secrets(settings)
     _ranges(settings)
     _lists(settings)
+    _precision(settings)
     _dates(settings)
     _criteria(settings)
     _files(settings)
@@ -45,6 +46,17 @@ def _dates(settings: Settings) -> None:
             date.fromisoformat(day)
         except ValueError as error:
             raise UserError(f"config: {key} = {day!r} is not a date (YYYY-MM-DD)") from error
+
+
+def _precision(settings: Settings) -> None:
+    """Half precision is for a GPU: on a processor Lightning would train in bf16, and not say so."""
+    recipes = {"finetune": settings.finetune, "clean.tuned.recipe": settings.clean.tuned.recipe}
+    for key, recipe in recipes.items():
+        if recipe.precision == "16-mixed" and settings.encoder.accelerator == "cpu":
+            raise UserError(
+                f"config: {key}.precision = '16-mixed' needs a GPU, and encoder.accelerator is "
+                f"'cpu': set it to 32-true or bf16-mixed, or encoder.accelerator to gpu"
+            )
 
 
 def _criteria(settings: Settings) -> None:

@@ -346,9 +346,10 @@ class Endpoint:
     key_variable: str = "OPENAI_API_KEY"
     """The environment variable that holds the key, never the key; empty: the server asks none."""
     timeout: float = _bounded(60.0, 0.1, 3600.0)
-    """Seconds to wait for an answer."""
+    """Seconds that each try may take, from connecting to the last byte."""
     retries: int = _bounded(4, 0, 20)
-    """Further tries, ever later, after a timeout, a refused connection, HTTP 429 or 5xx."""
+    """Further tries, ever later, after a timeout, a lost or refused connection, HTTP 429 or
+    5xx."""
     concurrency: int = _bounded(4, 1, 64)
     """Messages asked at a time."""
     max_calls: int = _bounded(5000, 1, 10**9)
@@ -360,7 +361,9 @@ class Endpoint:
     """Per million output tokens."""
     max_spend: float = _bounded(1.0, 0.001, 1_000_000.0)
     """No call is made once this much is spent, earlier runs with the same prompt included; calls
-    under way (``concurrency``) still end. Tries that got no answer are not counted."""
+    under way (``concurrency``) still end with their retries. Tries without an answer that the
+    server may charge for (too long, broken off, HTTP 5xx) count as all bytes sent and the longest
+    answer; prices are those above, so it is no promise about the bill."""
 
 
 ARCHITECTURES = (

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadworthy.errors import UserError
-from roadworthy.models.conversation import ANSWERED, REFUSAL, UNPARSED, Answer
+from roadworthy.models.conversation import ANSWERED, FAILED, REFUSAL, UNPARSED, Answer
 
 TRIES = 2
 """An answer that cannot be read is asked for once more."""
@@ -32,8 +32,9 @@ class Call:
     answer: Answer
     input_tokens: int
     output_tokens: int
+    """Both of all its tries."""
     retries: int
-    """Tries before the one that was answered."""
+    """Tries before the last one."""
 
 
 def key(text: str) -> str:
@@ -54,7 +55,8 @@ class Answers:
             UserError: a line is not what this class writes.
         """
         self.path, self.n_classes = folder / "answers.jsonl", n_classes
-        self.totals = Counter(answered=0, calls=0, retries=0, input_tokens=0, output_tokens=0)
+        names = ("answered", "failed", "calls", "retries", "input_tokens", "output_tokens")
+        self.totals = Counter(dict.fromkeys(names, 0))
         self._of: dict[str, list[Call]] = {}
         self._lock = threading.Lock()
         if self.path.exists():
@@ -81,7 +83,7 @@ class Answers:
         numbers = [number for number, _ in pairs]
         counts = [line[name] for name in ("input_tokens", "output_tokens", "retries")]
         if (
-            outcome not in (ANSWERED, UNPARSED, REFUSAL)
+            outcome not in (ANSWERED, UNPARSED, REFUSAL, FAILED)
             or not all(type(count) is int and count >= 0 for count in counts)
             or not set(numbers) <= set(range(self.n_classes))
             or (outcome == ANSWERED and not 0.999 < sum(share for _, share in pairs) < 1.001)
@@ -91,8 +93,10 @@ class Answers:
 
     def _remember(self, call: Call) -> None:
         spent = {name: getattr(call, name) for name in ("retries", "input_tokens", "output_tokens")}
-        self.totals.update(spent, calls=1, answered=int(call.answer.outcome == ANSWERED))
-        self._of.setdefault(call.message, []).append(call)
+        outcomes = {name: int(call.answer.outcome == name) for name in (ANSWERED, FAILED)}
+        self.totals.update(spent | outcomes, calls=1)
+        if call.answer.outcome != FAILED:  # its message is still to be asked
+            self._of.setdefault(call.message, []).append(call)
 
     def add(self, call: Call) -> None:
         """Keep a call, on disk before anything else is done with it."""

@@ -2,6 +2,12 @@
 
 Each call may cost money: there are caps, and what is paid for is kept. Off unless
 ``baseline.architectures`` names it.
+
+What the cap on the spend promises: no call begins once the calls so far, at the prices of the
+settings, cost ``max_spend``. What a server does not state, and each try without an answer that it
+may charge for, counts as all bytes sent and the longest answer. It cannot promise the bill: calls
+under way still end (``concurrency`` of them, each with its retries), the prices are those of the
+settings, and a server may charge for what it does not state.
 """
 
 from __future__ import annotations
@@ -22,8 +28,8 @@ from roadworthy.config import root
 from roadworthy.errors import UserError
 from roadworthy.models.answers import Answers, Call, key
 from roadworthy.models.architecture import Architecture, Labelled
-from roadworthy.models.client import Client
-from roadworthy.models.conversation import REFUSAL, Answer, Conversation
+from roadworthy.models.client import Client, Reply
+from roadworthy.models.conversation import FAILED, REFUSAL, Answer, Conversation
 
 ASKED = ("base_url", "model", "form", "temperature", "output_tokens")
 """Settings that a saved model was made with, and is loaded with only."""
@@ -119,31 +125,41 @@ class Endpoint(Architecture):
                     f"= {getattr(own, name)}; the answers are kept in {kept}: raise {name} and run "
                     f"it again to go on"
                 )
-        if calls >= HOPELESS and not self.answers.totals["answered"]:
+        answers = calls - self.answers.totals["failed"]
+        if answers >= HOPELESS and not self.answers.totals["answered"]:
             raise UserError(
-                f"baseline.endpoint: none of {calls} answers of '{own.model}' names a class: check "
-                f"output_tokens (a model that reasons first needs thousands), model and form"
+                f"baseline.endpoint: none of {answers} answers of '{own.model}' names a class: "
+                f"check output_tokens (a model that reasons first needs thousands), model and form"
             )
         return min(own.concurrency, own.max_calls - calls)
 
     def _ask(self, client: Client, text: str) -> None:
-        """One message, one call, kept as soon as it is answered; raises as ``Client.ask`` does.
+        """One message, one call, kept as soon as it is answered or may have to be paid.
 
         By the thread that made it: where Ctrl-C stops the others, calls under way are paid for too.
-        """
-        self.answers.add(self._call(client, text))
 
-    def _call(self, client: Client, text: str) -> Call:
+        Raises:
+            UserError: no reply.
+        """
         request = self.conversation.request(text)
         reply = client.ask(request)
-        if reply.filtered:
-            return Call(key(text), Answer(REFUSAL), 0, 0, 0)
-        input_tokens, output_tokens = self.conversation.tokens(reply.body, request)
-        answer = self.conversation.read(reply.body)
-        return Call(key(text), answer, input_tokens, output_tokens, reply.retries)
+        if reply.lost or not reply.problem:
+            self.answers.add(self._call(text, request, reply))
+        if reply.problem:
+            raise UserError(reply.problem)
+
+    def _call(self, text: str, request: dict[str, Any], reply: Reply) -> Call:
+        """What a reply says and took, tries that were lost before it included."""
+        answer, used = Answer(FAILED), (0, 0)
+        if not reply.problem:
+            answer = Answer(REFUSAL) if reply.filtered else self.conversation.read(reply.body)
+            used = self.conversation.tokens(reply.body, request)
+        most = self.conversation.tokens(None, request)
+        inputs, outputs = (n + reply.lost * m for n, m in zip(used, most, strict=True))
+        return Call(key(text), answer, inputs, outputs, reply.retries)
 
     def spend(self) -> float:
-        """What was paid for all that is kept, at the prices of the settings."""
+        """What all that is kept cost, at the prices of the settings; what is not sure, dearly."""
         own, total = self.settings.endpoint, self.answers.totals
         inputs, outputs = total["input_tokens"], total["output_tokens"]
         return (inputs * own.input_price + outputs * own.output_price) / 1e6
