@@ -31,12 +31,18 @@ def tuned(*accuracies: float, scope: bool = False) -> dict[str, Any]:
         "accuracy": seeds(*accuracies),
         **{name: seeds(*(0.01 for _ in accuracies)) for name in names},
         **({"scope": lines} if scope else {}),
-        "facts": [{"commit": "0123456789"} for _ in accuracies],
     }
 
 
+def facts(count: int = 2, first: int = 0) -> list[dict[str, Any]]:
+    where = {"cpu": "Test CPU", "threads": 1, "torch": "2"}
+    one = {"commit": "0123456789", "judged": "9876543210", "environment": where}
+    return [one | {"seed": seed} for seed in range(first, first + count)]
+
+
 def alone(accuracy: float) -> dict[str, Any]:
-    return {"network": {"accuracy": seeds(accuracy, accuracy)}}
+    own = {"network": {"accuracy": seeds(accuracy, accuracy)}, "facts": facts()}
+    return own | {"ensemble": {"accuracy": seeds(accuracy + 0.01), "of": [0, 1]}}
 
 
 def record() -> dict[str, Any]:
@@ -44,8 +50,7 @@ def record() -> dict[str, Any]:
     simple = {"tfidf": {"accuracy": seeds(0.8, 0.8)}, "probe": {"accuracy": seeds(0.92, 0.92)}}
     sizes = {"classes": 3, "train_rows": 300, "validation_rows": 30, "test_rows": 120}
     shared = sizes | {"test_rows_with_twin": 7, "test_id_sha256": "f" * 64, "seeds": [0, 1]}
-    shared |= {"command": "python -m roadworthy benchmark", "judged": "9876543210", "recipe": {}}
-    shared |= {"environment": {"cpu": "Test CPU", "threads": 1, "torch": "2"}}
+    shared |= {"command": "python -m roadworthy benchmark", "key": "a-key", "recipe": {}}
     few = {"5": simple | alone(0.71) | {"lora": tuned(0.70, 0.72)}}
     return {
         "data": {

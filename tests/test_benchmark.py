@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,6 @@ from roadworthy.models.architecture import predictions_frame, softmax
 from roadworthy.models.encoder import Lookup
 
 
-def test_the_interval_of_a_mean_is_students():
-    found = benchmark.mean([0.94, 0.95, 0.96])
-    half = 4.302652730 * 0.01 / 3**0.5
-    assert found["value"] == pytest.approx(0.95)
-    assert found["high"] - found["value"] == pytest.approx(half)
-    assert found["value"] - found["low"] == pytest.approx(half)
-    assert np.isnan(benchmark.mean([0.9])["high"])
-
-
 def test_near_twins_are_test_rows_like_a_training_row():
     rows = pd.DataFrame(
         [
@@ -34,10 +26,13 @@ def test_near_twins_are_test_rows_like_a_training_row():
             ("c", "test", True, "how do i top up with my card"),
             ("d", "test", True, "An outside question about the weather"),
             ("e", "test", True, "Where is the parcel that I sent?"),
+            ("f", "validation", True, "Please pay back what I have paid twice"),
+            ("g", "test", True, "please pay back what I've paid twice"),
+            ("h", "test", True, "Where's the parcel that I sent?"),
         ],
         columns=["id", "split", "in_scope", "text"],
     )
-    assert list(benchmark.twins(rows)) == ["c"]
+    assert list(benchmark.twins(rows)) == ["c", "g"]
 
 
 def test_few_labels_are_as_many_of_each_class_and_drawn_by_the_seed():
@@ -93,12 +88,12 @@ def test_the_command_trains_each_cell_once_and_judges_it(tiny, monkeypatch):
     assert len(tuned["accuracy"]["seeds"]) == 2
     assert tuned["accuracy"]["value"] > 0.8 > result["models"]["majority"]["accuracy"]["value"]
     assert set(tuned["scope"]) == {"confidence", "energy", "nearness", "contrast", "joint"}
-    assert set(result["few"]["3"]) == {"tfidf", "probe", "network", "ensemble", "lora"}
+    assert set(result["few"]["3"]) == {*benchmark_cells.FEW, "network", "ensemble", "lora", "facts"}
     assert result["models"]["ensemble"]["accuracy"]["value"] > 0.8
-    assert tuned["facts"][0]["rows"] == 30
-    assert result["few"]["3"]["lora"]["facts"][0]["rows"] == 9
+    assert [facts["rows"] for facts in result["models"]["facts"]] == [30, 30]
+    assert result["few"]["3"]["facts"][0]["rows"] == 9
     assert "Tiny, made up" in (folder / "table.md").read_text()
-    assert {path.name for path in folder.glob("*.png")} == {"few_labels.png", "trade_off.png"}
+    assert {path.name for path in folder.glob("*.png")} == {"few_labels.png", "trade_off_tiny.png"}
     assert set(tuned["cascade"]) == {"tfidf", "static", "pool"}
     record = json.loads((folder / "results.json").read_text())
     record["data"]["other"] = record["data"]["tiny"] | {"title": "Another"}
@@ -110,3 +105,7 @@ def test_the_command_trains_each_cell_once_and_judges_it(tiny, monkeypatch):
     benchmark.run(short, ["tiny"], [0, 1], [3])
     assert (folder / "results.json").read_bytes() == first
     assert not any((tiny / "scratch" / "checkpoints").rglob("*.ckpt"))
+    # A checkout without the cells of one seed keeps what is on record of it.
+    shutil.rmtree(next((tiny / "scratch" / "benchmark").glob("tiny-*/full-1")))
+    benchmark.run(short, ["tiny"], [0], [3])
+    assert (folder / "results.json").read_bytes() == first

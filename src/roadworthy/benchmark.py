@@ -1,8 +1,8 @@
 """Published data sets, several seeds: ``python -m roadworthy benchmark`` (``make benchmark``).
 
 Makes every cell asked for that is not there yet (see ``benchmark_cells``; the same command started
-twice shares the work), then judges all that are there, those of earlier runs with the same settings
-too, and writes reports/benchmarks/: results.json, table.md, figures.
+twice shares the work), then judges all that are there, adds what is on record of other seeds with
+the same settings, and writes reports/benchmarks/: results.json, table.md, figures.
 """
 
 from __future__ import annotations
@@ -18,15 +18,13 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from roadworthy import cascade, drafts, evaluate, scope, store
 from roadworthy.benchmark_cells import FEW, FULL, Material, finished, make, material, served
+from roadworthy.benchmark_record import mean, merged, over_seeds, seeds_of
 from roadworthy.benchmark_table import page
 from roadworthy.calibration import Scale
 from roadworthy.config import root
-from roadworthy.intervals import student
 from roadworthy.models.architecture import predictions_frame
-from roadworthy.models.encoder import device
 from roadworthy.plots import benchmark as plots
 from roadworthy.predictions import Judged, gather
-from roadworthy.timings import machine
 
 FOLDER = "reports/benchmarks"
 TWIN = 0.9
@@ -36,19 +34,14 @@ AGAINST = "probe"
 """The frozen encoder, which fine-tuning has to beat."""
 
 
-def mean(values: list[float] | list[float | None]) -> dict[str, Any]:
-    """Mean over seeds, Student's 95 % interval of it (none with one seed), and the values.
-
-    A seed may have none: where nothing is automated there is no error rate.
-    """
-    over = student([value for value in values if value is not None])
-    return {"value": over.value, "low": over.low, "high": over.high, "seeds": list(values)}
-
-
 def twins(messages: pd.DataFrame) -> pd.Series:
-    """Ids of test rows in scope that have a near-twin in training, see ``TWIN``."""
+    """Ids of test rows in scope that have a near-twin among all others in scope, see ``TWIN``.
+
+    Validation rows count: to the data set's makers they are training rows.
+    """
     known = messages[messages["in_scope"]]
-    train, test = (known[known["split"] == split] for split in ("train", "test"))
+    test = known[known["split"] == "test"]
+    train = known.drop(index=test.index)
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5))
     learnt = vectorizer.fit_transform(train["text"])
     asked = vectorizer.transform(test["text"])
@@ -132,26 +125,14 @@ def _simple(source: Material, cells: list[Path], names: list[str]) -> dict[str, 
     return {name: {"accuracy": mean(values)} for name, values in found.items()}
 
 
-def _together(source: Material, cells: list[Path]) -> dict[str, Any]:
-    """Accuracy of all seeds together, their probabilities averaged."""
+def _together(source: Material, cells: list[Path], seeds: list[int]) -> dict[str, Any]:
+    """Accuracy of all these seeds together, their probabilities averaged."""
     labels = source.split["labels"]
     columns = [f"p_{label}" for label in labels]
     frames = [served(cell) for cell in cells]
     averaged = np.mean([frame[columns].to_numpy(np.float64) for frame in frames], axis=0)
     judged = _judged(source, {"lora": predictions_frame(source.judged, labels, averaged)})
-    return {"accuracy": mean([float(judged.correct("lora", "test").mean())])}
-
-
-def _over_seeds(seeds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and interval of every score, at whatever depth it stands."""
-
-    def over(found: list[Any]) -> Any:  # noqa: ANN401 - a tree of scores
-        if isinstance(found[0], dict):
-            return {name: over([one[name] for one in found]) for name in found[0]}
-        return None if all(one is None for one in found) else mean(found)
-
-    result: dict[str, Any] = over(seeds)
-    return result
+    return {"accuracy": mean([float(judged.correct("lora", "test").mean())]), "of": seeds}
 
 
 def judge(source: Material) -> dict[str, Any]:
@@ -160,7 +141,8 @@ def judge(source: Material) -> dict[str, Any]:
     counts = sorted({shots for shots, _ in cells})
 
     def at(shots: int) -> dict[str, Any]:
-        there = [cells[key] for key in sorted(cells) if key[0] == shots]
+        seeds = [seed for count, seed in sorted(cells) if count == shots]
+        there = [cells[shots, seed] for seed in seeds]
         tuned = [_seed(source, cell, near) for cell in there]
         names = list(FEW)
         if shots == FULL:
@@ -168,9 +150,15 @@ def judge(source: Material) -> dict[str, Any]:
             tuned = [
                 seed | _confidence(source, cell) for seed, cell in zip(tuned, there, strict=True)
             ]
-        facts = [json.loads((cell / "facts.json").read_text(encoding="utf-8")) for cell in there]
-        simple = _simple(source, there, names) | {"ensemble": _together(source, there)}
-        return simple | {"lora": _over_seeds(tuned) | {"facts": facts}}
+        facts = [
+            json.loads((cell / "facts.json").read_text(encoding="utf-8"))
+            | {"seed": seed, "judged": source.commit}
+            for seed, cell in zip(seeds, there, strict=True)
+        ]
+        found = _simple(source, there, names) | {"lora": over_seeds(tuned)}
+        return found | {"ensemble": _together(source, there, seeds), "facts": facts}
+
+    models = at(FULL)
 
     return {
         "title": source.settings.data.title or source.settings.data.name,
@@ -181,14 +169,15 @@ def judge(source: Material) -> dict[str, Any]:
         "test_rows_out_of_scope": int((~judged["in_scope"] & (judged["split"] == "test")).sum()),
         "test_rows_with_twin": len(near),
         "test_id_sha256": source.split["test_id_sha256"],
-        "seeds": [seed for shots, seed in sorted(cells) if shots == FULL],
-        "models": at(FULL),
+        "key": source.folder.name,
+        "seeds": seeds_of(models),
+        "models": models,
         "few": {str(shots): at(shots) for shots in counts if shots != FULL},
     }
 
 
 def _known() -> dict[str, Any]:
-    """What is on record by data set: a run has nothing to say about those it does not judge."""
+    """What is on record by data set: a run replaces nothing that it does not judge."""
     path = root() / FOLDER / "results.json"
     known: dict[str, Any] = {}
     if path.exists():
@@ -201,8 +190,7 @@ def _written(results: dict[str, Any], curves: dict[str, dict[str, pd.DataFrame]]
     folder = root() / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"few_labels": plots.few_labels(results["data"])}
-    if curves:
-        figures["trade_off"] = plots.trade_off(curves)
+    figures |= {f"trade_off_{name}": plots.trade_off(one) for name, one in curves.items()}
     for name, figure in figures.items():
         draft = folder / f"{name}.draft"
         figure.savefig(draft, format="png", dpi=110, metadata={"Software": None})
@@ -217,21 +205,19 @@ def run(overrides: list[str], data: list[str], seeds: list[int], shots: list[int
     sources = [material(name, overrides) for name in data]
     wanted = [(one, count, seed) for one in sources for count in (FULL, *shots) for seed in seeds]
     drafts.share(wanted, lambda job, wait: make(*job, wait), "benchmark", "cell")
-    found = {}
+    found, known = {}, _known()
     for source in sources:
-        encoder, result = source.settings.encoder, judge(source)
         name = source.settings.data.name
+        result = merged(known.get(name), judge(source))
         asked = ["--data", name, "--seeds", *map(str, result["seeds"]), "--shots", *result["few"]]
         found[name] = result | {
             "command": " ".join(["python -m roadworthy benchmark", *overrides, *asked]),
-            "judged": source.commit,
             "recipe": asdict(source.settings.finetune),
-            "environment": machine(encoder.threads, device(encoder).type),
         }
     curves = {
         name: one for source, name in zip(sources, data, strict=True) if (one := trade_offs(source))
     }
-    _written({"data": dict(sorted((_known() | found).items()))}, curves)
+    _written({"data": dict(sorted((known | found).items()))}, curves)
     return f"{FOLDER}/ written from {sum(len(finished(source)) for source in sources)} cells"
 
 

@@ -8,8 +8,10 @@ taken as labelled: nothing is cleaned.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +38,16 @@ from roadworthy.models.architecture import (
     save_arrays,
     softmax,
 )
-from roadworthy.models.encoder import Lookup, SentenceEncoder
+from roadworthy.models.encoder import Lookup, SentenceEncoder, device
 from roadworthy.models.network import centroids
-from roadworthy.settings import Finetune, Settings
+from roadworthy.settings import Encoder, Finetune, Settings
+from roadworthy.timings import machine
 from roadworthy.training import Trained
 
+log = logging.getLogger("roadworthy")
 SCRATCH = "scratch/benchmark"
+CODE = ("benchmark_cells", "baseline", "familiarity", "soup", "training", "recipe", "tokens")
+LIBRARIES = ("torch", "transformers", "peft", "pytorch-lightning", "scikit-learn")
 FULL = 0
 """Shots of a cell that learns from all training rows."""
 FEW = ("probe", "tfidf")
@@ -185,14 +191,34 @@ def make(source: Material, shots: int, seed: int, wait: bool) -> None:
         own, facts = tune(source, shots, seed)
         for name, frame in (frames | own).items():
             frame.to_parquet(draft / f"{name}.parquet")
+        facts |= {"code": code(), "environment": environment(source.settings.encoder)}
         (draft / "facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     drafts.forget(_checkpoints(source, shots, seed))
 
 
+def code() -> str:
+    """A hash of the code that cells depend on."""
+    here = Path(__file__).parent
+    files = [here / f"{name}.py" for name in CODE] + sorted((here / "models").glob("*.py"))
+    return id_hash([sha256(path) for path in files])[:10]
+
+
+def environment(encoder: Encoder) -> dict[str, Any]:
+    """Machine and libraries that a cell was made with."""
+    libraries = {name: version(name) for name in LIBRARIES}
+    return machine(encoder.threads, device(encoder).type) | {"libraries": libraries}
+
+
 def finished(source: Material) -> dict[tuple[int, int], Path]:
-    """The cells that are there, by shots and seed, whichever run made them."""
-    cells = {}
+    """The cells that are there, by shots and seed, whichever run made them.
+
+    One made by other code is used and named: whether a change matters is for people to say.
+    """
+    cells, now = {}, code()
     for facts in drafts.finished(source.folder, "facts.json"):
+        if json.loads(facts.read_text(encoding="utf-8"))["code"] != now:
+            where = facts.parent.relative_to(root())
+            log.warning("%s was made by other code: delete it to make it again", where)
         shots, _, seed = facts.parent.name.partition("-")
         cells[FULL if shots == "full" else int(shots), int(seed)] = facts.parent
     return cells

@@ -41,8 +41,11 @@ def percent(score: Tree | None, digits: int = 2) -> str:
 
 def _models(result: Tree) -> str:
     """Test accuracy of every architecture, best last."""
-    models = sorted(result["models"].items(), key=lambda item: item[1]["accuracy"]["value"])
-    lines = [[NAMES.get(name, name), percent(model["accuracy"])] for name, model in models]
+    found = {name: model for name, model in result["models"].items() if name != "facts"}
+    models = sorted(found.items(), key=lambda item: item[1]["accuracy"]["value"])
+    together = f"seeds {', '.join(map(str, found['ensemble']['of']))} together"
+    names = NAMES | {"ensemble": together}
+    lines = [[names.get(name, name), percent(model["accuracy"])] for name, model in models]
     return table(["architecture", "test accuracy, %"], lines)
 
 
@@ -78,7 +81,7 @@ def _tuned(result: Tree) -> str:
     return table(head, [*lines, ["McNemar p against the frozen encoder", "–", *values]])
 
 
-def _scope(result: Tree) -> str:
+def _scope(data: str, result: Tree) -> str:
     """How each score tells messages of no known class apart."""
     scores = result["models"]["lora"].get("scope")
     if not scores:
@@ -91,7 +94,7 @@ def _scope(result: Tree) -> str:
     return (
         f"\n### Messages of no known class ({count:,} test rows), %\n\nThe threshold keeps 95 % of "
         f"the in-scope validation rows.\n\n{table(head, lines)}\n"
-        "![In-scope accuracy against the share turned away, by threshold](trade_off.png)\n"
+        f"![In-scope accuracy against the share turned away, by threshold](trade_off_{data}.png)\n"
     )
 
 
@@ -128,16 +131,16 @@ def _few(result: Tree) -> str:
 
 
 def _section(name: str, result: Tree) -> str:
-    machine = result["environment"]
+    where = sorted({shown(facts["environment"]) for facts in _facts(result)})
     others = table(
         ["reported by others, not measured here", "accuracy, %", "parameters", "source"],
         PUBLISHED.get(name, []),
     )
     return f"""## {result["title"]}
 
-Made by `{result["command"]}`: trained at commit {", ".join(commits(result))}, judged at
-{result["judged"]}; recipe and every seed in `results.json`. {machine["cpu"]},
-{machine["threads"]} thread(s), torch {machine["torch"]}.
+Made by `{result["command"]}`: trained at commit {_listed(result, "commit")}, judged at
+{_listed(result, "judged")}; recipe, libraries and every seed in `results.json`.
+{"; ".join(where)}.
 
 {result["train_rows"]:,} training, {result["validation_rows"]:,} validation and \
 {result["test_rows"]:,} test rows, {result["classes"]} classes; {result["test_rows_with_twin"]:,} \
@@ -147,13 +150,24 @@ test rows have a near-twin in training (published rule). Test ids `{result["test
 {others if name in PUBLISHED else ""}
 ### The fine-tuned model
 
-{_tuned(result)}{_scope(result)}{_cascades(result)}{_few(result)}"""
+{_tuned(result)}{_scope(name, result)}{_cascades(result)}{_few(result)}"""
 
 
-def commits(result: Tree) -> list[str]:
-    """Commits that the trainings of a data set ran at."""
-    runs = [result["models"]["lora"], *(few["lora"] for few in result["few"].values())]
-    return sorted({facts["commit"] for run in runs for facts in run["facts"]})
+def _facts(result: Tree) -> list[Tree]:
+    """What each training of a data set left on record."""
+    return [
+        facts for models in (result["models"], *result["few"].values()) for facts in models["facts"]
+    ]
+
+
+def shown(environment: Tree) -> str:
+    """A machine in a few words."""
+    threads = environment["threads"]
+    return f"{environment['cpu']}, {threads} thread(s), torch {environment['torch']}"
+
+
+def _listed(result: Tree, key: str) -> str:
+    return ", ".join(sorted({str(facts[key]) for facts in _facts(result)}))
 
 
 def page(results: Tree) -> str:
@@ -182,6 +196,7 @@ def readme(results: Tree) -> list[str]:
         lines.append(
             [
                 result["title"].split(",")[0],
+                str(len(result["seeds"])),
                 percent(tuned["accuracy"]),
                 percent(models["network"]["accuracy"]),
                 percent(models["probe"]["accuracy"]),
@@ -190,15 +205,14 @@ def readme(results: Tree) -> list[str]:
                 percent(best["auroc"]) if best else "–",
             ]
         )
-    head = ["published data set, %", "LoRA and TF-IDF", "LoRA alone", "frozen encoder"]
+    head = ["published data set, %", "seeds", "LoRA and TF-IDF", "LoRA alone", "frozen encoder"]
     head += ["both, without near-twins", "ECE", "AUROC, no known class"]
-    seeds = max(len(result["seeds"]) for result in results["data"].values())
-    made = sorted({one for result in results["data"].values() for one in commits(result)})
+    made = {facts["commit"] for result in results["data"].values() for facts in _facts(result)}
     return [
         *table(head, lines).splitlines(),
         "",
-        f"Mean of {seeds} seeds ± half of its 95 % interval: the luck of training, not that of the "
-        f"test rows. `make benchmark`, trained at commit {', '.join(made)}; "
+        "Mean over seeds ± half of its 95 % interval: the luck of training, not that of the test "
+        f"rows. `make benchmark`, trained at commit {', '.join(sorted(made))}; "
         "[more](reports/benchmarks/table.md).",
     ]
 

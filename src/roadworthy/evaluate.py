@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from roadworthy import calibration, intervals
-from roadworthy.calibration import OutOfScope, Scale, Selective
+from roadworthy import calibration, intervals, selective
+from roadworthy.calibration import OutOfScope, Scale
 from roadworthy.config import flat
 from roadworthy.intervals import Codes, Flags, Floats
 from roadworthy.predictions import Judged
+from roadworthy.selective import Selective
 from roadworthy.settings import Evaluate
 
 FINETUNED = "lora"
@@ -169,7 +170,7 @@ def calibrate(judged: Judged, name: str, settings: Evaluate, seed: int) -> Calib
     )
     raw = judged.probabilities(name, "test").max(axis=1)
     accepted, clusters = settings.target_risk, judged.clusters("test")
-    threshold = calibration.threshold_for(
+    threshold = selective.threshold_for(
         validation, judged.correct(name, "validation"), accepted, judged.clusters("validation")
     )
     return Calibrated(
@@ -177,12 +178,12 @@ def calibrate(judged: Judged, name: str, settings: Evaluate, seed: int) -> Calib
         ece_before=calibration.calibration_error(raw, right, settings.bins),
         ece_after=calibration.calibration_error(test, right, settings.bins),
         ece_perfect=calibration.perfect_error(test, settings.bins, seed),
-        aurc=calibration.area(test, right),
-        selective=calibration.selective(threshold, test, right, accepted, clusters),
+        aurc=selective.area(test, right),
+        selective=selective.selective(threshold, test, right, accepted, clusters),
         out_of_scope=calibration.out_of_scope(validation, test, confidence("test", in_scope=False)),
         before=calibration.reliability(raw, right, settings.bins),
         after=calibration.reliability(test, right, settings.bins),
-        curve=calibration.risk_coverage(test, right),
+        curve=selective.risk_coverage(test, right),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from roadworthy import calibration, familiarity
+from roadworthy import calibration, familiarity, selective
 from roadworthy.predictions import Judged
 
 LEAST = 20
@@ -135,7 +135,7 @@ def served(
     familiar: pd.DataFrame,
     held_back: dict[str, Any] | None,
     target_risk: float,
-) -> calibration.Selective:
+) -> selective.Selective:
     """What service automates of all test messages, those of no known class included.
 
     A message is automated if it is familiar enough for the guard and confident enough; one of no
@@ -156,11 +156,11 @@ def served(
         sure = np.where(known, sure, -1.0)
     confidence, right, clusters = _both(judged, name, sure, "validation")
     passed = confidence >= 0
-    threshold = calibration.threshold_for(
+    threshold = selective.threshold_for(
         confidence[passed], right[passed], target_risk, clusters[passed]
     )
     confidence, right, clusters = _both(judged, name, sure, "test")
-    return calibration.selective(threshold, confidence, right, target_risk, clusters)
+    return selective.selective(threshold, confidence, right, target_risk, clusters)
 
 
 def _both(

@@ -49,21 +49,22 @@ def few_labels(data: dict[str, Any]) -> Figure:
     return figure
 
 
-def trade_off(curves: dict[str, dict[str, pd.DataFrame]]) -> Figure:
+def trade_off(scores: dict[str, pd.DataFrame]) -> Figure:
     """In-scope accuracy against recall of messages of no known class, at every threshold.
 
-    One panel a data set, one curve (``in_scope, recall``) a score.
+    One curve (``in_scope, recall``) a score; shown where at most a fifth in scope is given up.
     """
-    figure, axes = canvas(width=5.6 * len(curves), height=4.0, columns=len(curves))
-    for axis, (name, scores) in zip(axes, curves.items(), strict=True):
-        colours = cycle((BLUE, GREEN, ORANGE, RED, GREY))
-        for (score, curve), colour in zip(scores.items(), colours, strict=False):
-            axis.plot(100 * curve["recall"], 100 * curve["in_scope"], color=colour, label=score)
-        axis.set(
-            xlabel="messages of no known class turned away, %",
-            ylabel="in-scope accuracy, %\n(those turned away count as wrong)",
-            ylim=(100 * min(curve["in_scope"].median() for curve in scores.values()) - 5, None),
-            title=name,
-        )
-        axis.legend(frameon=False)
+    figure, (axis,) = canvas(width=5.6, height=4.0)
+    colours = cycle((BLUE, GREEN, ORANGE, RED, GREY))
+    best = max(float(curve["in_scope"].max()) for curve in scores.values())
+    seen = [curve[curve["in_scope"] >= 0.8 * best] for curve in scores.values()]
+    for (score, curve), colour in zip(scores.items(), colours, strict=False):
+        axis.plot(100 * curve["recall"], 100 * curve["in_scope"], color=colour, label=score)
+    axis.set(
+        xlabel="messages of no known class turned away, %",
+        ylabel="in-scope accuracy, %\n(those turned away count as wrong)",
+        xlim=(100 * min(curve["recall"].quantile(0.1) for curve in seen), 101),
+        ylim=(80 * best, 101),
+    )
+    axis.legend(frameon=False)
     return figure
