@@ -28,14 +28,20 @@ def test_an_arm_is_held_against_one_training_over_the_seeds_that_both_have():
 
 
 def test_scores_by_hand():
-    logits = np.log(np.array([[0.5, 0.5 - 1e-9], [0.9, 0.1]], dtype=np.float64))
-    found = ablation.scores(logits, np.array([0, 1]))
-    assert found["accuracy"] == 0.5
-    assert found["log_loss"] == pytest.approx(-(np.log(0.5) + np.log(0.1)) / 2)
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(4000, 3))
+    y = (logits + generator.gumbel(size=logits.shape)).argmax(axis=1)  # as the logits say
+    found = ablation.scores(logits, y)
+    assert found["accuracy"] == pytest.approx((logits.argmax(axis=1) == y).mean())
+    said = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    best = -np.log(said[np.arange(4000), y]).mean()
+    assert found["log_loss"] == pytest.approx(best, abs=0.005)
+    # Four times as sure of the same ranking: calibration takes that back.
+    assert ablation.scores(4 * logits, y)["log_loss"] == pytest.approx(best, abs=0.005)
 
 
 def test_an_unknown_arm_is_a_user_error():
-    with pytest.raises(UserError, match="no arm 'luck'; there are one training, the recipe"):
+    with pytest.raises(UserError, match="no arm 'luck'; there are one training, class vectors"):
         ablation.run([], "banking77", ["luck"], [0])
 
 
@@ -44,9 +50,13 @@ def test_each_training_is_made_once_and_test_rows_have_no_part(tiny, monkeypatch
     short = ["+encoder.threads=1", "finetune.precision=32-true", "+finetune.batch_size=8"]
     short += ["finetune.max_epochs=2", "finetune.networks=1"]
     short += ["baseline.architectures=[majority,tfidf,static,probe]"]
-    arms = [ablation.BASE, "no token dropout"]
+    short += ["++finetune.lora.layers=3"]
+    arms = [ablation.BASE, ablation.ANEW, "adapters in the top three layers"]
     message = ablation.run(short, "tiny", arms, [0])
+    # The last arm changes nothing of this recipe.
     assert message == "reports/tables/ablation.md written from 2 trainings"
+    page = (tiny / ablation.TABLE).read_text()
+    assert "--arms 'one training' 'class vectors at random' --seeds 0`" in page
     (first, *_) = sorted((tiny / "scratch").rglob("ablation/*/facts.json"))
     told = json.loads(first.read_text())
     assert told["train_rows"] + told["rows"] < 30 + 18

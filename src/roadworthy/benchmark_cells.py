@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from roadworthy import drafts, familiarity, soup
@@ -126,15 +127,23 @@ def _vectors(messages: pd.DataFrame, settings: Settings, key: str) -> NDArray[np
 
 
 def train(
-    source: Material, cfg: Finetune, rows: Labelled, held: Labelled | None, seed: int, name: str
+    source: Material,
+    cfg: Finetune,
+    rows: Labelled,
+    held: Labelled | None,
+    seed: int,
+    name: str,
+    start: torch.Tensor | None = None,
 ) -> tuple[Trained, Any]:
     """A network tuned on ``rows``, adapters merged, and its tokenizer.
 
     The best epoch on ``held``, the last without. A training that was killed goes on from its
     checkpoint below ``scratch/checkpoints/NAME``, which the caller removes when all is kept.
+    ``start``: class vectors to begin with; None: the centroids.
     """
     encoder = source.settings.encoder
-    start = centroids(source.embed(rows.texts), rows.y, rows.n_classes)
+    if start is None:
+        start = centroids(source.embed(rows.texts), rows.y, rows.n_classes)
     judged = held or Labelled([], np.empty(0, np.int64), rows.n_classes)
     with drafts.checkpoints(name, key(rows, judged, cfg, encoder, seed)) as folder:
         trained, tokenizer = soup.train(rows, held, start, encoder, cfg, seed, folder)
