@@ -65,5 +65,6 @@ def number(evidence: Evidence, path: str, dotted: str) -> float:
     """
     value = lookup(evidence, path, dotted)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise LookupError(f"{dotted} in {path} is {value!r}, not a number")
+        told = "empty: there was nothing to measure it on" if value is None else repr(value)
+        raise LookupError(f"{dotted} in {path} is {told}, not a number")
     return float(value)

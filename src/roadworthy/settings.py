@@ -115,8 +115,9 @@ class Encoder:
     """The frozen sentence encoder and how it is run."""
 
     package: str = MISSING
-    """Installed package that carries the weights."""
+    """Installed package that carries the weights, or the path of a folder of this project."""
     folder: str = "model"
+    """Where in it they are."""
     sha256: str = MISSING
     """Of model.safetensors; checked at load."""
     max_length: int = _bounded(128, 8, 512)

@@ -1,6 +1,6 @@
 """The frozen sentence encoder.
 
-All-MiniLM-L6-v2, carried by an installed package and pinned by SHA-256.
+All-MiniLM-L6-v2, carried by an installed package, or another from a folder; pinned by SHA-256.
 
 Mean pooling over tokens, then unit length (Reimers and Gurevych 2019, Sentence-BERT).
 """
@@ -17,27 +17,40 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from roadworthy.config import root
 from roadworthy.data import sha256
 from roadworthy.errors import UserError
 from roadworthy.settings import Encoder
 
 
+def _carrier(package: str) -> Path:
+    """The folder of an installed package, or one of the project that is named by its path."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):  # a dotted name without its parent, or no name
+        spec = None
+    if spec is not None and spec.origin is not None:
+        return Path(spec.origin).parent
+    own = (root() / package).resolve()
+    if own.is_dir() and own != root().resolve() and own.is_relative_to(root().resolve()):
+        return own
+    raise UserError(
+        f"encoder.package = '{package}' is neither an installed package (the default one comes "
+        f"with `make install`) nor a folder of this project. For another encoder, put its folder "
+        f"here, say encoders/NAME with config.json, tokenizer.json and model.safetensors; then set "
+        f"encoder.package to that path, encoder.folder to '.', and encoder.sha256 to what "
+        f"`sha256sum` says of model.safetensors"
+    )
+
+
 def model_folder(settings: Encoder) -> Path:
-    """Where the installed package keeps the weights, once their hash is checked.
+    """Where the weights are, once their hash is checked.
 
     Raises:
-        UserError: the package is not installed, or the weights are not the pinned ones.
+        UserError: there is no such package or folder, or the weights are not the pinned ones.
 
     """
-    try:
-        spec = importlib.util.find_spec(settings.package)
-    except (ModuleNotFoundError, ValueError):  # a dotted name without its parent, or no name
-        spec = None
-    if spec is None or spec.origin is None:
-        raise UserError(
-            f"encoder.package = '{settings.package}' is not installed: run `make install`"
-        )
-    folder = Path(spec.origin).parent / settings.folder
+    folder = _carrier(settings.package) / settings.folder
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise UserError(f"'{settings.package}' has no {settings.folder}/model.safetensors")
