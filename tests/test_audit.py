@@ -10,6 +10,8 @@ import pytest
 
 from roadworthy import audit, checks, duplicates, personal
 from roadworthy.checks import semantic_twin
+from roadworthy.data import id_hash
+from roadworthy.errors import UserError
 from roadworthy.settings import Audit, Encoder, Split
 from roadworthy.split import freeze
 
@@ -105,6 +107,67 @@ def test_rows_out_of_scope_do_not_leak():
     assert flagged(issues, "leaked") == ["m6"]
     _, issues, _ = run([*rows[:8], ("refund", "train", outside), ("refund", "test", outside)])
     assert flagged(issues, "leaked") == ["m6", "m9"]
+
+
+def decided(**labels: str) -> pd.DataFrame:
+    return pd.DataFrame({"id": [*labels], "label": [*labels.values()]}, dtype="str")
+
+
+def test_decisions_change_held_out_labels_alone_and_the_filed_ones_stay_on_record():
+    messages, _, _ = run(ROWS)
+    said = decided(m5="track", m6="refund", m7="track", m0="track", m8="refund")
+    settled, found = audit.settle(messages, said, "oos")
+    labels = settled.set_index("id")["label"]
+    assert labels[["m5", "m6", "m7", "m8"]].tolist() == ["track", "refund", "track", "refund"]
+    assert labels["m0"] == "refund"  # a training row: the stage `clean` goes by the decision
+    assert settled["in_scope"].all()
+    same = ["id", "text", "split", "cluster", "leaked", "length"]
+    pd.testing.assert_frame_equal(settled[same], messages[same])
+    assert settled.columns.tolist() == messages.columns.tolist()
+    assert found.set_index("id").loc["m6"].tolist() == ["refund", "track", "test"]
+    counted = audit.looked_at(found, "oos")
+    none = {"confirmed": 0, "no_class": 0}
+    assert counted == {
+        "train": {"looked_at": 1, "changed": 1} | none,
+        "validation": {"looked_at": 1, "changed": 1} | none,
+        "test": {"looked_at": 3, "changed": 2} | none | {"confirmed": 1},
+    }
+
+
+def test_nobody_decided_and_the_messages_are_the_same():
+    messages, _, _ = run(ROWS)
+    settled, found = audit.settle(messages, decided(), "oos")
+    pd.testing.assert_frame_equal(settled, messages)
+    assert found.columns.tolist() == ["id", "label", "filed", "split"]
+    assert {kind for one in audit.looked_at(found, None).values() for kind in one.values()} == {0}
+
+
+def test_a_held_out_row_that_fits_no_class_is_out_of_scope():
+    messages, _, _ = run(ROWS)
+    settled, found = audit.settle(messages, decided(m6="oos"), "oos")
+    row = settled.set_index("id").loc["m6"]
+    assert (row["label"], row["in_scope"], row["leaked"]) == ("oos", False, False)
+    assert audit.looked_at(found, "oos")["test"]["no_class"] == 1
+    with pytest.raises(UserError, match="no validation row of a class"):
+        audit.settle(messages, decided(m5="oos"), "oos")
+
+
+def test_the_frozen_test_set_is_made_by_filed_labels():
+    """The same after decisions: a corrected label moves no row."""
+    rows = [(name, "train", f"{name} {n} {'x' * n}") for name in ("a", "b") for n in range(30)]
+    frame = pd.DataFrame(rows, columns=["label", "split", "text"]).assign(split="")
+    frame = frame.assign(id=[f"m{n}" for n in range(60)], in_scope=True, file="x.csv", row="1")
+    frame = frame.assign(created_at=pd.NaT)
+    clusters = pd.Series(range(60))
+    frozen = freeze(frame, clusters, Split())
+    messages = audit.annotate(frame, clusters, frozen.split, SETTINGS)
+    tests = messages.loc[messages["split"] == "test", "id"]
+    settled, _ = audit.settle(messages, decided(**dict.fromkeys(tests, "a")), None)
+    assert (settled.loc[settled["split"] == "test", "label"] == "a").all()
+    assert id_hash(settled.loc[settled["split"] == "test", "id"]) == id_hash(tests)
+    assert frozen.record(messages, [])["test_id_sha256"] == id_hash(tests)
+    training = settled["split"] == "train"
+    pd.testing.assert_frame_equal(settled[training], messages[training])
 
 
 def test_the_record():

@@ -63,6 +63,15 @@ READINESS = {
 }
 
 
+def _each(path: str, splits: tuple[str, ...], wanted: dict[str, str]) -> dict[str, str]:
+    """Where the data card looks for what it shows by split."""
+    return {
+        f"{path.format(one)}.{key}": f"{path.format(one)}.{key}"
+        for one in splits
+        for key in wanted.values()
+    }
+
+
 def test_data_card_shows_the_record():
     # In the shape of reports/metrics/audit.json and clean.json; held to it further below.
     audit: dict[str, Any] = {
@@ -88,6 +97,7 @@ def test_data_card_shows_the_record():
             "test": 120,
         },
     }
+    audit["decisions"] = {"test": dict(zip(data_card.LOOKED.values(), (9, 5, 3, 1), strict=True))}
     clean = {"chosen": "drop", "test_noise": {"estimate": 0.031, "low": 0.01, "high": 0.05}}
     card = data_card.render(
         {"title": "Helpdesk", "licence": "CC BY 4.0", "owner": "lead"}, audit, clean
@@ -98,7 +108,10 @@ def test_data_card_shows_the_record():
         "e" * 64,
         "f" * 64,
         "**Training rows**: 400",
-        "0.031",
+        "| test | not measured | not measured | 0.031 | 0.01 | 0.05 |",
+        "| test | 9 | 5 | 3 | 1 |",
+        "| train | not measured |",
+        "flattered",
         "**Messages**: 620",
         "**Validation rows**: 100",
         "**Test rows**: 120",
@@ -178,7 +191,9 @@ def test_only_known_weights_have_a_name_and_a_licence():
     ("record", "wanted"),
     [
         ("audit", data_card.SPLITS),
+        ("audit", _each("decisions.{}", ("train", "validation", "test"), data_card.LOOKED)),
         ("clean", data_card.NOISE),
+        ("clean", _each("{}_noise", ("validation", "test"), data_card.DOUBTED)),
         ("finetune", model_card.SIZE | model_card.TRAINING),
         ("evaluate", model_card.JUDGES | model_card.JUDGED),
         ("cost", model_card.MONEY),

@@ -107,7 +107,7 @@ def test_a_flipped_byte_or_a_missing_file_is_refused(exported: Path, tmp_path: P
     with pytest.raises(UserError, match=r"model\.int8\.onnx was changed or damaged"):
         onnx.OnnxClassifier(copy)
     (copy / "model.int8.onnx").unlink()
-    with pytest.raises(UserError, match="no complete export"):
+    with pytest.raises(UserError, match=r"model\.int8\.onnx is missing"):
         onnx.OnnxClassifier(copy)
     with pytest.raises(UserError, match="run `python -m roadworthy export`"):
         onnx.OnnxClassifier(tmp_path)

@@ -1,6 +1,8 @@
 """The recipe and the LoRA network, on the real encoder with a dozen short messages."""
 
+import hashlib
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -109,21 +111,41 @@ def test_the_merged_model_reloads_to_the_same_logits(trained):
     assert str(folder) not in (folder / "merged" / "config.json").read_text()
 
 
-def test_a_flipped_byte_is_refused(trained, tmp_path):
-    for path in (trained[2] / "merged").iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    weights = bytearray((tmp_path / "model.safetensors").read_bytes())
-    weights[-5] ^= 1
-    (tmp_path / "model.safetensors").write_bytes(weights)
-    with pytest.raises(UserError, match=r"model\.safetensors was changed or damaged"):
-        LoraClassifier(tmp_path, ENCODER)
+@pytest.mark.parametrize("place", [0, 0.5, 1])
+def test_a_flipped_byte_in_any_file_is_refused(trained, tmp_path, place):
+    folder = trained[2] / "merged"
+    names = sorted(path.name for path in folder.iterdir())
+    assert {"model.json", "head.safetensors", "model.safetensors", "tokenizer.json"} < set(names)
+    for damaged in names:
+        copy = tmp_path / damaged
+        copy.mkdir()
+        for name in names:
+            (copy / name).symlink_to(folder / name)
+        content = bytearray((folder / damaged).read_bytes())
+        content[int(place * (len(content) - 1))] ^= 1
+        (copy / damaged).unlink()
+        (copy / damaged).write_bytes(content)
+        with pytest.raises(UserError, match=rf"{re.escape(damaged)} (was|is) .*: `dvc checkout"):
+            LoraClassifier(copy, ENCODER)
 
 
 def test_other_weights_than_the_pinned_ones_are_refused():
     with pytest.raises(UserError, match="not the pinned ones"):
         model_folder(Encoder(package=ENCODER.package, sha256="0" * 64))
-    with pytest.raises(UserError, match="not installed"):
-        model_folder(Encoder(package="no_such_package", sha256="0" * 64))
+    for name in ("no_such_package", "hub/name", "", "..", "."):
+        with pytest.raises(UserError, match="neither an installed package"):
+            model_folder(Encoder(package=name, sha256="0" * 64))
+
+
+def test_an_encoder_may_come_from_a_folder_of_the_project(project):
+    folder = project / "encoders" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(b"weights")
+    pinned = hashlib.sha256(b"weights").hexdigest()
+    assert model_folder(Encoder(package="encoders/mine", folder=".", sha256=pinned)) == folder
+    (project / "elsewhere").symlink_to("/")
+    with pytest.raises(UserError, match="neither an installed package"):
+        model_folder(Encoder(package="elsewhere/tmp", folder=".", sha256=pinned))
 
 
 def test_two_runs_from_one_seed_are_equal(vectors):

@@ -21,7 +21,6 @@ from roadworthy.models.architecture import (
     softmax,
 )
 from roadworthy.models.estimator import TERMS, load_estimator, save_estimator
-from roadworthy.models.network import centroids
 from roadworthy.models.probe import fit_probe
 from roadworthy.models.tfidf import features
 from roadworthy.settings import Baseline, Boosted
@@ -175,15 +174,6 @@ def test_probe_equals_scikit_learn_and_gives_absent_classes_nothing():
     np.testing.assert_array_equal(ours.argmax(axis=1), probe.predict(vectors))
     np.testing.assert_allclose(ours[:, [0, 1, 3]], reference, atol=1e-9)
     assert ours[:, 2].max() == 0
-
-
-def test_a_centroid_is_the_mean_direction_of_its_rows_each_by_its_weight():
-    vectors = np.array([[1, 0], [0, 1], [0, 1], [1, 0]], dtype=np.float32)
-    y = np.array([0, 0, 1, 1])
-    half = 0.5**0.5
-    np.testing.assert_allclose(centroids(vectors, y, 3), [[half, half], [half, half], [0, 0]])
-    weighted = centroids(vectors, y, 3, np.array([1.0, 0.0, 3.0, 4.0]))
-    np.testing.assert_allclose(weighted, [[1, 0], [0.8, 0.6], [0, 0]], rtol=1e-6)
 
 
 def test_softmax_survives_large_scores():

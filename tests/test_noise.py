@@ -1,12 +1,14 @@
 """Planted label errors are found, clean labels are left alone, shuffled ones look noisy."""
 
+import hashlib
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from roadworthy.errors import UserError
 from roadworthy.noise import confident_learning, hit_rate, learnt, noise, out_of_fold
-from roadworthy.rows import Rows, of_test
+from roadworthy.rows import Rows, held_out
 from roadworthy.settings import Clean
 
 
@@ -84,22 +86,85 @@ def test_tiny_data_uses_fewer_folds_and_says_when_there_is_too_little():
         out_of_fold(np.eye(3), np.arange(3), np.arange(3), 3, Clean(folds=5), seed=0)
 
 
-def test_the_noise_of_test_labels_comes_from_rows_believed_right_and_is_listed():
+def held_rows(looked: list[int], label: dict[int, int]) -> Rows:
+    """Forty rows, the first eight filed wrong; those ``looked`` at have the ``label`` stated."""
     y = np.repeat([0, 1], 20)
     X = np.eye(2)[y] * 3.0
-    given, kept = y.copy(), np.arange(40) >= 8
+    given, names = y.copy(), np.array(["a", "b"])
     given[:8] = 1
-    both, labels = {"train": X, "test": X}, {"train": given, "test": given}
+    now = np.array([label.get(n, one) for n, one in enumerate(given)])
     frame = pd.DataFrame({"id": [f"m{n}" for n in range(40)], "text": "mail jo@shop.example"})
-    frame["label"] = np.array(["a", "b"])[given]
-    nobody = np.zeros(40, dtype=bool)
-    rows = Rows(frame, frame, nobody, ["a", "b"], both, both, labels, frame)
-    judged, doubted = of_test(rows, kept, 10.0)
-    assert judged.flagged == len(doubted) == 8
-    assert doubted["id"].tolist() == [f"m{n}" for n in range(8)]
-    assert set(doubted["suggested"]) == {"a"}
-    assert (doubted["right"] < 0.5).all()
-    assert set(doubted["text"]) == {"mail <email>"}
+    train, held = frame.assign(label=names[given]), frame.assign(label=names[now])
+    held = held.assign(filed=names[given], looked=np.isin(np.arange(40), looked))
+    splits = ("train", "validation", "test")
+    both, labels = dict.fromkeys(splits, X), {"train": given, "validation": now, "test": now}
+    judged = {"validation": held, "test": held}
+    return Rows(train, train, np.zeros(40, dtype=bool), ["a", "b"], both, both, labels, judged)
+
+
+BELIEVED = np.arange(40) >= 8
+
+
+def test_the_noise_of_held_out_labels_comes_from_rows_believed_right_and_is_listed():
+    found = held_out(held_rows([], {}), BELIEVED, Clean(sample=20))
+    assert set(found) == {"validation", "test"}
+    for one in found.values():
+        noise, doubted = one.noise, one.doubted
+        assert noise.flagged == len(doubted) == 8
+        assert doubted.columns.tolist() == ["id", "label", "suggested", "right", "text"]
+        assert sorted(doubted["id"]) == [f"m{n}" for n in range(8)]
+        assert set(doubted["suggested"]) == {"a"}
+        assert (doubted["right"] < 0.5).all()
+        assert set(doubted["text"]) == {"mail <email>"}
+        assert (noise.estimate, noise.looked_at) == (0.2, 0)
+        assert (one.queue["part"] == "doubted").tolist() == [n < 8 for n in range(len(one.queue))]
+        assert 20 <= len(one.queue) <= 28  # a doubted row may be among those drawn
+        assert one.queue["id"].is_unique
+
+
+def test_what_a_person_has_decided_about_is_doubted_no_more():
+    """Of those filed wrong, two are corrected and one is confirmed; 20 and 21 nobody doubted."""
+    found = held_out(held_rows([0, 1, 2, 20, 21], {0: 0, 1: 0, 21: 0}), BELIEVED, Clean())
+    noise, queue = found["test"].noise, found["test"].queue
+    assert sorted(found["test"].doubted["id"]) == [f"m{n}" for n in range(3, 8)]
+    assert {"m0", "m1", "m2", "m20", "m21"}.isdisjoint(queue["id"])
+    assert len(queue) == 35
+    assert (noise.rows, noise.flagged, noise.looked_at) == (40, 5, 5)
+    assert noise.low < noise.estimate == 0.125 < noise.high
+
+
+def test_rows_at_random_count_as_far_as_people_looked_at_all_of_them():
+    """The order goes by the ids alone: whoever looks at doubted rows only has no sample."""
+    every = held_out(held_rows([*range(40)], {}), BELIEVED, Clean())["test"]
+    assert (every.noise.sampled, every.noise.sampled_wrong, len(every.queue)) == (40, 0, 0)
+    first = held_out(held_rows([], {}), BELIEVED, Clean())["test"].queue
+    drawn = [int(id[1:]) for id in first.loc[first["part"] == "sample", "id"]]
+    ids = sorted(range(40), key=lambda n: hashlib.sha256(f"m{n}".encode()).hexdigest())
+    assert drawn == [n for n in ids if n >= 8]
+    wrong = {n: 0 for n in ids[:10] if n < 8} | {ids[9]: 0}
+    noise = held_out(held_rows([*ids[:10], *ids[11:13]], wrong), BELIEVED, Clean())["test"].noise
+    filed_wrong = sum(n < 8 or n == ids[9] >= 20 for n in ids[:10])
+    assert (noise.looked_at, noise.sampled, noise.sampled_wrong) == (12, 10, filed_wrong)
+    assert held_out(held_rows(ids[1:], {}), BELIEVED, Clean())["test"].noise.sampled == 0
+
+
+def test_once_all_doubted_rows_are_decided_the_estimate_is_low():
+    right = dict.fromkeys(range(8), 0)
+    found = held_out(held_rows([*range(8)], right), BELIEVED, Clean())
+    assert found["test"].noise.estimate == 0
+    assert found["test"].doubted.empty
+    # A stubborn person, who keeps what was filed, has settled it as well.
+    assert held_out(held_rows([*range(8)], {}), BELIEVED, Clean())["test"].noise.flagged == 0
+
+
+def test_decisions_about_held_out_rows_change_no_doubt_about_the_others():
+    before, after = (
+        held_out(held_rows(looked, right), BELIEVED, Clean())["test"].queue.set_index("id")
+        for looked, right in (([], {}), ([30], {30: 1}))
+    )
+    shared = after.index
+    assert "m30" not in shared
+    pd.testing.assert_series_equal(after["right"], before.loc[shared, "right"])
 
 
 def test_noise_of_a_single_class_is_unknown():

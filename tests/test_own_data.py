@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -70,12 +71,17 @@ def test_a_csv_the_project_has_never_seen(tmp_path: Path):
     succeed(clone, "git", "add", "data/mine", "conf/data/mine.yaml")
     before = (clone / "reports" / "metrics" / "audit.json").read_bytes()
     options = ["--temp", "-n", "mine", "-S", "profile=smoke", "-S", "data=mine"]
+    options += ["-S", "finetune.trainer.devices=2"]  # the notebook's training, in two processes
     succeed(clone, "dvc", "exp", "run", *options, minutes=20)
     assert (clone / "reports" / "metrics" / "audit.json").read_bytes() == before
     succeed(clone, "dvc", "exp", "branch", "mine", "mine")
     verdict = json.loads(succeed(clone, "git", "show", "mine:reports/metrics/readiness.json"))
     evaluated = json.loads(succeed(clone, "git", "show", "mine:reports/metrics/evaluate.json"))
     assert verdict
+    tuned = json.loads(succeed(clone, "git", "show", "mine:reports/metrics/finetune.json"))
+    assert tuned["examples_seen"] == tuned["train_rows"]  # one epoch, each row once, by one of both
+    page = succeed(clone, "git", "show", "mine:reports/notebooks/04_finetune.ipynb")
+    assert re.search(r"devices[^0-9a-z]+2\b", page)
     review = json.loads(succeed(clone, "git", "show", "mine:reports/metrics/clean.json"))["review"]
     table = succeed(clone, "git", "show", "mine:reports/tables/clean/decisions.csv")
     aside = [row for row in csv.DictReader(table.splitlines()) if "fits none" in row["reason"]]

@@ -106,15 +106,20 @@ def test_a_damaged_or_missing_file_is_refused(tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()
     pooled.build(Network(), ROWS, ROWS, 0, folder)
-    copy = shutil.copytree(folder, tmp_path / "copy")
-    damaged = bytearray((copy / pooled.PIPELINE).read_bytes())
-    damaged[len(damaged) // 2] ^= 1
-    (copy / pooled.PIPELINE).write_bytes(damaged)
-    with pytest.raises(UserError, match=r"pipeline\.skops was changed or damaged"):
-        pooled.load(Network(), copy)
+    assert {path.name for path in folder.iterdir()} == {pooled.ABOUT, pooled.PIPELINE}
+    for name in (pooled.ABOUT, pooled.PIPELINE):
+        copy = shutil.copytree(folder, tmp_path / f"copy of {name}")
+        damaged = bytearray((copy / name).read_bytes())
+        damaged[len(damaged) // 2] ^= 1
+        (copy / name).write_bytes(damaged)
+        with pytest.raises(
+            UserError, match=rf"{name} was changed or damaged.*`dvc repro finetune`"
+        ):
+            pooled.load(Network(), copy)
+        (copy / name).unlink()
+        with pytest.raises(UserError, match=rf"{name} is missing or unreadable.*: make it again"):
+            pooled.load(Network(), copy, "make it again")
     about = json.loads((folder / pooled.ABOUT).read_text())
-    (folder / pooled.ABOUT).write_text(json.dumps(about | {"weight": None}))
-    with pytest.raises(UserError, match="holds no complete model"):
+    (folder / pooled.ABOUT).write_text(json.dumps(about | {"weight": 0.0}))
+    with pytest.raises(UserError, match=r"tfidf\.json was changed"):
         pooled.load(Network(), folder)
-    with pytest.raises(UserError, match="run `dvc repro finetune`"):
-        pooled.load(Network(), tmp_path)

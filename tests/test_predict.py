@@ -21,7 +21,9 @@ def served(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose model says of a number whether it is high; its messages have ids."""
     data = Data(name="helpdesk", files=[], text="said", id="key")
     monkeypatch.setattr(predict, "recorded", lambda: SimpleNamespace(data=data))
-    monkeypatch.setattr(predict.service, "load", lambda engine: service(0.9 if engine == "torch" else None))
+    monkeypatch.setattr(
+        predict.service, "load", lambda engine: service(0.9 if engine == "torch" else None)
+    )
     monkeypatch.setenv(DRAFT, str(project))
     store.write_metrics("readiness", {"dataset": "helpdesk", "verdict": "no-go", "reasons": []})
     return project

@@ -48,6 +48,11 @@ def records(project: Path) -> Path:
             "served": {"target_risk": 0.05, "automated": 40, "wrong": 1},
             "models": models,
         },
+        "audit": {"gold": {"label_error_share": 0.08}},
+        "clean": {
+            "validation_noise": {"rows": 80, "flagged": 9, "looked_at": 0},
+            "test_noise": {"rows": 120, "flagged": 7, "looked_at": 30},
+        },
         "cost": cost,
         "readiness": {"verdict": "no-go", "dataset": "toy", "reasons": ["coverage", "label_noise"]},
     }
@@ -117,6 +122,20 @@ def test_the_line_below_says_verdict_data_command_and_machine(records):
         assert word in page
 
 
+def test_the_labels_behind_the_numbers_are_told_of_any_data_set(records):
+    readme.refresh(check=False)
+    page = (records / "README.md").read_text(encoding="utf-8")
+    assert (
+        "a model doubts 9 of 80 validation and 7 of 120 test labels that nobody has looked at "
+        "again; people have looked at 0 validation and 30 test labels. By verified labels 8.0% of "
+        "all are wrong as filed."
+    ) in page
+    path = records / "reports" / "metrics" / "audit.json"
+    path.write_text('{"gold": {"label_error_share": null}}')
+    readme.refresh(check=False)
+    assert "as filed" not in (records / "README.md").read_text(encoding="utf-8")
+
+
 def test_check_compares_and_writes_nothing(records):
     assert readme.refresh(check=True)[1] == 1
     assert (records / "README.md").read_text(encoding="utf-8") == PAGE
@@ -161,7 +180,7 @@ def test_markers_must_be_there_once_and_in_order(records, page):
     assert (records / "README.md").read_text(encoding="utf-8") == page
 
 
-@pytest.mark.parametrize("stage", ["evaluate", "cost", "readiness"])
+@pytest.mark.parametrize("stage", readme.STAGES)
 def test_a_missing_record_names_the_command(records, stage):
     (records / "reports" / "metrics" / f"{stage}.json").unlink()
     with pytest.raises(UserError, match=f"dvc repro {stage}"):

@@ -267,6 +267,30 @@ def test_only_what_this_session_decided_is_taken_back(filed: Path):
     assert written(filed) == [["a", "greet"]]
 
 
+def test_each_split_has_its_queue_and_takes_back_its_own(filed: Path):
+    rows = MESSAGES[MESSAGES["id"] == "e"][["id", "text", "label"]]
+    found = rows.assign(suggested="greet", confidence=0.8, right=0.1, part="doubted")
+    store.write_csv("clean", "review_test", found, folder="artifacts")
+    store.write_csv("clean", "review_validation", found.head(0), folder="artifacts")
+    assert review.queue(settings(), "test")["id"].tolist() == ["e"]
+    handlers = Handlers(settings())
+    _, id, *_, session = handlers.decide("=c", "-pay", Session())
+    said, id, text, label, suggested, *_, session = handlers.turn("test", session)
+    assert said == "1 doubted labels wait, then a sample of 0; 1 decided."
+    assert (id, text, label, suggested) == ("e", "bye", "leave", "greet")
+    said, id, *_, session = handlers.decide("e", "greet", session)
+    assert said.startswith("Nothing waits, 2 decided.")
+    assert written(filed) == [["=c", "-pay"], ["e", "greet"]]
+    said, *_, session = handlers.turn("validation", session)
+    assert said.startswith("Nothing waits")
+    assert "nothing yet" in handlers.undo(session)[0]
+    _, id, *_, session = handlers.undo(handlers.turn("test", session)[-1])
+    assert (id, written(filed)) == ("e", [["=c", "-pay"]])
+    assert "nothing yet" in handlers.undo(session)[0]
+    handlers.undo(handlers.turn("train", session)[-1])
+    assert not (filed / FILE).exists()
+
+
 def test_a_missing_queue_is_said_and_breaks_nothing(filed: Path):
     (filed / "artifacts/clean/review_queue.csv").unlink()
     with pytest.raises(UserError, match="dvc repro clean"):
@@ -278,7 +302,8 @@ def test_a_missing_queue_is_said_and_breaks_nothing(filed: Path):
 
 def test_the_page_says_which_line_is_missing(project: Path):
     assert where(settings()).endswith(f"once conf/data/x.yaml has the line `decisions: {FILE}`.")
-    assert where(settings("data/x/d.csv")).endswith("learns from what was decided.")
+    assert where(settings("data/x/d.csv")).endswith("goes by what was decided.")
+    assert "flatters the models" in where(settings())
     assert "`dvc exp run -S data=x`" in where(settings())
     assert "<b>" not in where(settings(name="<b>"))
 
@@ -292,6 +317,6 @@ def test_the_tab_shows_data_in_text_boxes_alone(filed: Path):
     # In a loop of its own: gradio would open one and leave it open.
     calls = asyncio.run(build())
     public = {call.api_name for call in calls if call.api_visibility == "public"}
-    assert public == {"decide", "next", "undo"}
+    assert public == {"decide", "next", "turn", "undo"}
     inert = {"textbox", "dropdown", "state"}
     assert {part.get_block_name() for call in calls for part in call.outputs} == inert

@@ -1,4 +1,4 @@
-"""The rows of the cleaning stage: in scope, by split, people's decisions on training rows only."""
+"""The rows of the cleaning stage: in scope, by split; only training rows are decided here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MESSAGES = pd.DataFrame(
         "cluster": [0, 1, 2, 3, 4],
     }
 )
-NOBODY = pd.DataFrame({"id": [], "label": []}, dtype="str")
+NOBODY = pd.DataFrame({"id": [], "label": [], "filed": []}, dtype="str")
 
 
 def test_out_of_scope_rows_are_left_out_and_labels_are_numbers():
@@ -36,12 +36,22 @@ def test_decisions_change_training_rows_only_and_what_was_filed_is_kept():
     messages = MESSAGES.assign(
         label=["a", "b", "a", "oos", "b"], split=["train"] * 3 + ["test"] * 2
     )
-    looked = pd.DataFrame({"id": ["3", "5"], "label": ["b", "a"]})
+    looked = pd.DataFrame({"id": ["3", "5"], "label": ["b", "b"], "filed": ["a", "a"]})
     rows = prepare(messages, vectors, looked, ["a", "b"], 0)
     assert rows.y["train"].tolist() == [0, 1, 1]
     assert rows.y_filed.tolist() == [0, 1, 0]
     assert rows.looked.tolist() == [False, False, True]
     assert rows.y["test"].tolist() == [1]
+    assert rows.judged["test"].to_numpy().tolist() == [["5", "parcel again", "b", "a", True]]
+    assert rows.judged["validation"].empty
+
+
+def test_rows_to_judge_say_what_was_filed_and_who_looked():
+    rows = prepare(MESSAGES, np.arange(10.0).reshape(5, 2), NOBODY, ["a", "b"], 0)
+    columns = ["id", "text", "label", "filed", "looked"]
+    assert rows.judged["validation"].columns.tolist() == columns
+    assert rows.judged["validation"].to_numpy().tolist() == [["3", "my parcel", "a", "a", False]]
+    assert rows.judged["test"]["id"].tolist() == ["5"]
 
 
 def test_what_people_decided_is_applied_to_training_rows_only():
@@ -62,7 +72,7 @@ def test_a_row_that_fits_no_class_keeps_its_label_and_counts_as_wrong():
     messages = MESSAGES.assign(
         label=["a", "b", "b", "oos", "b"], split=["train"] * 3 + ["test"] * 2
     )
-    looked = pd.DataFrame({"id": ["2", "3", "5"], "label": ["oos", "b", "oos"]})
+    looked = pd.DataFrame({"id": ["2", "3"], "label": ["oos", "b"], "filed": ["b", "b"]})
     rows = prepare(messages, np.arange(10.0).reshape(5, 2), looked, ["a", "b"], 0)
     assert rows.y["train"].tolist() == rows.y_filed.tolist() == [0, 1, 1]
     assert rows.y["test"].tolist() == [1]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from roadworthy import store
+from roadworthy import manifest, store
 from roadworthy.drafts import DRAFT
 from roadworthy.errors import UserError
 from roadworthy.service import AUTOMATED, UNLIKE, UNSURE, Service, fitted
@@ -61,12 +61,20 @@ def test_a_calibration_of_another_model_is_refused(project, monkeypatch):
     store.write_frame("finetune", "predictions/lora", pd.DataFrame({"id": ["a"], "p_x": [0.9]}))
     lora = {"temperature": 0.8, "lapse": 0.0, "threshold": 0.7, "guard": None}
     lora["predictions_sha256"] = store.frame_sha256("finetune", "predictions/lora")
-    store.write_json("artifacts/evaluate/calibration.json", {"lora": lora})
+    path = store.new("artifacts/evaluate/calibration.json")
+    manifest.write(path, {"lora": lora}, [])
     assert fitted() == lora
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"0.7", b"0.1"))
+    with pytest.raises(
+        UserError, match=r"calibration\.json was changed or damaged.*repro evaluate"
+    ):
+        fitted()
+    path.write_bytes(whole)
     store.write_frame("finetune", "predictions/lora", pd.DataFrame({"id": ["a"], "p_x": [0.8]}))
     with pytest.raises(UserError, match="another model than the one in artifacts/finetune: run `d"):
         fitted()
     del lora["predictions_sha256"]  # from before it was written down
-    store.write_json("artifacts/evaluate/calibration.json", {"lora": lora})
+    manifest.write(path, {"lora": lora}, [])
     with pytest.raises(UserError, match="another model"):
         fitted()

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import torch
 from peft import PeftModel
 from test_finetune import ENCODER, TEXTS, TRAIN, logits
 from test_training import SETTINGS, weights
+from tqdm import tqdm
 
 from roadworthy import soup
 from roadworthy.models.encoder import SentenceEncoder, load_transformer, model_folder
@@ -113,3 +115,53 @@ def test_a_killed_soup_goes_on_in_the_network_it_was_at(
     assert again.curve.equals(both.curve)
     for name, value in kept.items():
         np.testing.assert_array_equal(weights(again)[name], value, err_msg=name)
+
+
+class Bar(tqdm):
+    """One that is remembered as long as it was told to show itself."""
+
+    shown: ClassVar[list[Bar]] = []
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        super().__init__(*arguments, **options)
+        if not self.disable:
+            self.shown.append(self)
+
+
+@pytest.fixture
+def bars(monkeypatch: pytest.MonkeyPatch) -> list[Bar]:
+    monkeypatch.setattr("roadworthy.training.tqdm", Bar)
+    Bar.shown.clear()
+    return Bar.shown
+
+
+def test_one_bar_covers_the_steps_of_all_networks(start: torch.Tensor, bars: list[Bar]):
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        update = Bar.update
+        patch.setattr(Bar, "update", lambda bar: (seen.append((bar.n, bar.total)), update(bar)))
+        soup.train(TRAIN, TRAIN, start, ENCODER, TWO, 0)
+    (bar,) = bars
+    assert seen == [(step, 12) for step in range(12)]
+    assert (bar.n, bar.total, bar.initial) == (12, 12, 0)
+    assert bar.disable  # it is closed
+    assert bar.format_dict["rate"] is None  # the time to go is by the mean speed
+
+
+def test_a_network_that_stops_early_is_taken_off_the_bar(start: torch.Tensor, bars: list[Bar]):
+    never = replace(TWO, learning_rate=0.0, max_epochs=9, patience=1)
+    assert soup.train(TRAIN, TRAIN, start, ENCODER, never, 0)[0].steps == 12
+    (bar,) = bars
+    assert (bar.n, bar.total, bar.disable) == (12, 12, True)
+
+
+def test_what_an_earlier_run_did_is_done_but_says_nothing_of_the_speed(
+    start: torch.Tensor, tmp_path: Path, killed: Callable[..., None], bars: list[Bar]
+):
+    """Three steps an epoch, a checkpoint after the first two; killed in the second network."""
+    killed(10, lambda: soup.train(TRAIN, TRAIN, start, ENCODER, TWO, 0, tmp_path))
+    bars.clear()
+    soup.train(TRAIN, TRAIN, start, ENCODER, TWO, 0, tmp_path)
+    (bar,) = bars
+    assert (bar.n, bar.total) == (12, 12)
+    assert bar.initial == bar.format_dict["initial"] == 5 + 2

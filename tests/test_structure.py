@@ -42,6 +42,7 @@ LAYERS = {
     "checklist": 3,
     "companions": 3,
     "drafts": 3,
+    "manifest": 4,
     "store": 4,
 }
 LAYERS |= dict.fromkeys(STAGES, STAGE)
@@ -50,15 +51,18 @@ EDGES = {
     "ablation",
     "benchmark",
     "benchmark_cells",
+    "benchmark_record",
     "benchmark_table",
     "code",
     "demo",
+    "explain",
     "export",
     "html",
     "noise_benchmark",
     "noise_cell",
     "noise_table",
     "notebooks",
+    "parity",
     "predict",
     "readme",
     "review_page",
@@ -70,6 +74,7 @@ EDGES = {
     "service",
     "timings",
     "tracking",
+    "watch",
 }
 # Settings are one long table of typed fields; splitting it would hide what it is.
 LONG = {"settings"}

@@ -12,6 +12,7 @@ from roadworthy import admission
 from roadworthy.census import class_table, length_bands, words
 from roadworthy.checks import Issues
 from roadworthy.duplicates import Duplicates, find
+from roadworthy.errors import UserError
 from roadworthy.models.encoder import SentenceEncoder
 from roadworthy.settings import Audit, Data, Encoder
 from roadworthy.split import Frozen, freeze
@@ -25,14 +26,75 @@ def annotate(
     ``leaked``: a validation or test row whose cluster also has a training row. Only rows in scope
     count, on both sides: the others are neither learnt nor scored as a class.
     """
-    scope = messages["in_scope"]
-    learnt = clusters.isin(set(clusters[(split == "train") & scope]))
     return messages.assign(
         split=split,
         cluster=clusters,
-        leaked=learnt & (split != "train") & scope,
+        leaked=_leaked,
         length=length_bands(words(messages["text"]), audit.length_edges),
     ).drop(columns=["file", "row"])
+
+
+def _leaked(messages: pd.DataFrame) -> pd.Series:
+    """Which rows are leaked, see ``annotate``."""
+    training, scope = messages["split"] == "train", messages["in_scope"]
+    learnt = messages["cluster"].isin(set(messages.loc[training & scope, "cluster"]))
+    return learnt & ~training & scope
+
+
+def settle(
+    messages: pd.DataFrame, decided: pd.DataFrame, none: str | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give validation and test rows the labels that people decided on; say what was filed.
+
+    Later stages judge by these labels. The split, made by what was filed, stays. A row that fits no
+    class is out of scope from then on, like one that was filed so: it counts in no accuracy, and in
+    service as misrouted. Training rows keep what was filed, ``clean`` goes by the decisions there.
+
+    People who look only where a model disagrees correct only those errors: what is scored by
+    such labels is flattered, see ``rows.HeldNoise``.
+
+    Args:
+        messages: annotated.
+        decided: ``id, label``, of any split.
+        none: the label of messages that fit no class.
+
+    Returns:
+        The messages, and the decisions as ``id, label, filed, split``.
+
+    Raises:
+        UserError: a split would have no row of a class left.
+
+    """
+    about = messages[["id", "label", "split"]].rename(columns={"label": "filed"})
+    new = messages["id"].map(decided.set_index("id")["label"])
+    held = new.notna() & (messages["split"] != "train")
+    label = messages["label"].where(~held, new)
+    scope = messages["in_scope"].where(~held, label != none)
+    for split in ("validation", "test"):
+        if not (scope & (messages["split"] == split)).any():
+            raise UserError(
+                f"data.decisions leaves no {split} row of a class, all would be {none!r}: take "
+                f"some of these decisions out of the file, or add messages"
+            )
+    settled = messages.assign(label=label, in_scope=scope).assign(leaked=_leaked)
+    return settled, decided[["id", "label"]].merge(about, on="id")
+
+
+def looked_at(decided: pd.DataFrame, none: str | None) -> dict[str, dict[str, int]]:
+    """Count what people decided, by split: ``looked_at, confirmed, changed, no_class``.
+
+    ``decided`` is the second of what ``settle`` gives; ``changed`` is to another class,
+    ``no_class`` to ``none``.
+    """
+    same, strange = decided["label"] == decided["filed"], decided["label"] == none
+    kinds = {"looked_at": same | ~same, "confirmed": same}
+    kinds |= {"changed": ~same & ~strange, "no_class": ~same & strange}
+    return {
+        split: {
+            kind: int((flag & (decided["split"] == split)).sum()) for kind, flag in kinds.items()
+        }
+        for split in ("train", "validation", "test")
+    }
 
 
 def split_rows(data: Data, audit: Audit) -> tuple[pd.DataFrame, Frozen]:

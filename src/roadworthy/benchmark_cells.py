@@ -138,8 +138,8 @@ def train(
     """A network tuned on ``rows``, adapters merged, and its tokenizer.
 
     The best epoch on ``held``, the last without. A training that was killed goes on from its
-    checkpoint below ``scratch/checkpoints/NAME``, which the caller removes when all is kept.
-    ``start``: class vectors to begin with; None: the centroids.
+    checkpoint below ``scratch/checkpoints/NAME``, which the caller removes when all is kept. Class
+    vectors begin at ``start``, or the centroids.
     """
     encoder = source.settings.encoder
     if start is None:
@@ -214,8 +214,8 @@ def code() -> str:
 
 def environment(encoder: Encoder) -> dict[str, Any]:
     """Machine and libraries that a cell was made with."""
-    libraries = {name: version(name) for name in LIBRARIES}
-    return machine(encoder.threads, device(encoder).type) | {"libraries": libraries}
+    own = {"libraries": {name: version(name) for name in LIBRARIES}}
+    return machine(encoder.threads, device(encoder).type) | own
 
 
 def finished(source: Material) -> dict[tuple[int, int], Path]:
@@ -226,8 +226,7 @@ def finished(source: Material) -> dict[tuple[int, int], Path]:
     cells, now = {}, code()
     for facts in drafts.finished(source.folder, "facts.json"):
         if json.loads(facts.read_text(encoding="utf-8"))["code"] != now:
-            where = facts.parent.relative_to(root())
-            log.warning("%s was made by other code: delete it to make it again", where)
+            log.warning("%s was made by other code: delete it to make it again", facts.parent)
         shots, _, seed = facts.parent.name.partition("-")
         cells[FULL if shots == "full" else int(shots), int(seed)] = facts.parent
     return cells

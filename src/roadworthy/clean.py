@@ -17,8 +17,8 @@ from roadworthy.intervals import difference, resampled
 from roadworthy.looks import sample
 from roadworthy.models.architecture import numbers
 from roadworthy.models.probe import fit_probe
-from roadworthy.noise import CONFIDENCE, Noise
-from roadworthy.rows import Rows
+from roadworthy.noise import CONFIDENCE
+from roadworthy.rows import HeldOut, Rows
 from roadworthy.settings import Clean
 
 ARMS = ("none", "drop", "relabel", "weight")
@@ -71,7 +71,7 @@ def compare(rows: Rows, issues: pd.DataFrame, settings: Clean, seed: int) -> lis
     """Each arm as a probe trained on treated rows and scored on untouched ones.
 
     Args:
-        rows: to learn from and to judge by; validation and test labels are never changed.
+        rows: to learn from and to judge by; validation and test labels are not changed here.
         issues: of the training rows, from ``Found.issues``.
         settings: C and resamples.
         seed: of the bootstrap.
@@ -222,12 +222,13 @@ def record(
     arms: list[Arm],
     chosen: Arm,
     issues: pd.DataFrame,
-    test_noise: Noise,
+    held: dict[str, HeldOut],
     against_gold: dict[str, dict[str, float] | None],
 ) -> dict[str, object]:
     """The stage's metrics, but for the hash of the test set.
 
-    ``against_gold``: hit rates by whose flags they are.
+    ``held`` is what is doubted of validation and test labels; ``against_gold``: hit rates by whose
+    flags they are.
     """
     return {
         "train_rows": len(issues),
@@ -235,6 +236,5 @@ def record(
         "chosen": chosen.name,
         "gain": chosen.gain,
         "arms": {arm.name: asdict(arm) for arm in arms},
-        "test_noise": asdict(test_noise),
         "against_gold": against_gold,
-    }
+    } | {f"{split}_noise": asdict(one.noise) for split, one in held.items()}

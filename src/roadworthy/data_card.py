@@ -26,10 +26,25 @@ FOUND = {
 }
 NOISE = {
     "Treatment of the training labels": "chosen",
-    "Share of test labels that a model doubts": "test_noise.estimate",
-    "From": "test_noise.low",
-    "To (95 %, the draw of rows alone)": "test_noise.high",
 }
+DOUBTED = {
+    "rows": "rows",
+    "doubted, nobody has looked": "flagged",
+    "share": "estimate",
+    "from": "low",
+    "to (95 %, the draw of rows alone)": "high",
+    "looked at": "looked_at",
+    "of these at random": "sampled",
+    "of these wrong": "sampled_wrong",
+}
+"""What the record says of validation and test labels: column -> key."""
+LOOKED = {
+    "looked at": "looked_at",
+    "confirmed": "confirmed",
+    "changed": "changed",
+    "fit no class": "no_class",
+}
+"""What people decided, by split: column -> key."""
 
 
 def _sources(data: Tree, audit: Tree) -> list[str]:
@@ -53,6 +68,15 @@ def _drift(audit: Tree) -> list[str]:
     return rows(("compared", "they differ in"), cells) if cells else [f"Drift: {ABSENT}."]
 
 
+def _by_split(tree: Tree, path: str, splits: tuple[str, ...], wanted: dict[str, str]) -> list[str]:
+    """Lay out one line a split; ``path`` has a place for its name."""
+    cells = [
+        [split, *(text(find(tree, f"{path.format(split)}.{key}")) for key in wanted.values())]
+        for split in splits
+    ]
+    return rows(("labels", *wanted), cells)
+
+
 def render(data: Tree, audit: Tree, clean: Tree) -> str:
     """Render the data card from conf's section ``data`` and the records of audit and clean."""
     return page(
@@ -72,9 +96,20 @@ def render(data: Tree, audit: Tree, clean: Tree) -> str:
         _drift(audit),
         "## Label noise",
         facts(clean, NOISE),
-        "Doubted is not wrong: a weak model doubts what it confuses, so the share leans high. Test "
-        "labels are never changed here: correct the file, beginning with the rows of "
-        "`reports/tables/clean/doubted_test.csv`.",
+        _by_split(clean, "{}_noise", ("validation", "test"), DOUBTED),
+        "Doubted is not wrong: a weak model doubts what it confuses, so the share leans high until "
+        "people have looked. Wrong validation labels spoil the temperature and the threshold, "
+        "wrong test labels the scores. `reports/tables/clean/doubted_validation.csv` and "
+        "`doubted_test.csv` list the doubted ones: decide in `make demo`, second tab, which leaves "
+        "the split as it is, or correct the label in the file.",
+        "## Labels that people have decided on",
+        _by_split(audit, "decisions.{}", ("train", "validation", "test"), LOOKED),
+        "Every score goes by the decided label; the files keep what was filed. Where people looked "
+        "only at what a model doubted, they corrected only the errors that models see: scores by "
+        "such labels are flattered. The last columns above say by how much, once there are enough "
+        "rows at random (behind the doubted ones in the review): wrong ones among these are the "
+        "share of all filed labels that are wrong; less the share that was changed, it is what is "
+        "left.",
         "## Limits",
         [
             "- Of intents, channels and varieties of language that the data does not hold, the "

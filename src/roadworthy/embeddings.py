@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from roadworthy import store
+from roadworthy import manifest, store
 from roadworthy.config import root
 from roadworthy.errors import UserError
 from roadworthy.models.architecture import load_arrays, save_arrays
@@ -48,15 +49,18 @@ def known() -> tuple[list[str], Vectors]:
 def write_tuned(train: Vectors) -> None:
     """The tuned encoder's vectors of the rows that it learnt from."""
     _save(TUNED, train=train, rows=_mark(_learnt()))
+    manifest.write(store.new(TUNED).with_suffix(".json"), {}, [Path(TUNED).name])
 
 
 def read_tuned() -> tuple[pd.DataFrame, Vectors]:
     """The rows that ``finetune`` learnt from, and the tuned encoder's vectors of them.
 
     Raises:
-        UserError: the rows have changed since.
+        UserError: the rows have changed since, or the file has.
     """
-    rows, arrays = _learnt(), load_arrays(store.existing(TUNED, "finetune"))
+    path = store.existing(TUNED, "finetune")
+    manifest.read(path.with_suffix(".json"), manifest.anew("finetune"))
+    rows, arrays = _learnt(), load_arrays(path)
     if not np.array_equal(arrays["rows"], _mark(rows)):
         raise UserError("the training rows have changed since the model was trained: `dvc repro`")
     return rows, arrays["train"].astype(np.float32)

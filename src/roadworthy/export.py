@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from roadworthy import drafts, embeddings, finetune, service, store, timings
+from roadworthy import drafts, embeddings, finetune, manifest, service, store, timings
 from roadworthy.commit import commit
 from roadworthy.config import recorded, root
 from roadworthy.data import sha256
@@ -27,7 +27,7 @@ from roadworthy.graph import quantise, write_graph
 from roadworthy.models import pooled
 from roadworthy.models.architecture import save_arrays
 from roadworthy.models.lora import LoraClassifier
-from roadworthy.models.onnx import ABOUT, HEAD, PRECISIONS, OnnxClassifier, tokenizer
+from roadworthy.models.onnx import ABOUT, HEAD, PRECISIONS, REDO, OnnxClassifier, tokenizer
 from roadworthy.parity import TORCH, Decided, Facts, compare, decide, otherwise, page
 from roadworthy.predictions import gather
 
@@ -60,12 +60,8 @@ def build(merged: Path, classifier: LoraClassifier, learnt: list[str], folder: P
 
 def seal(folder: Path, about: dict[str, Any]) -> None:
     """Write export.json: ``about``, and the hash of every file of the folder."""
-    files = [path for path in sorted(folder.iterdir()) if path.name != ABOUT]
-    _write(folder / ABOUT, about | {"sha256": {path.name: sha256(path) for path in files}})
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    drafts.write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    names = [path.name for path in folder.iterdir() if path.name != ABOUT]
+    manifest.write(folder / ABOUT, about, names)
 
 
 def latency(engine: str) -> dict[str, dict[str, float]]:
@@ -97,7 +93,7 @@ def timed(engine: str) -> str:
     found = {
         "network": timings.latency(network, texts),
         "cut": timings.latency(network, short),
-        "served": timings.latency(pooled.load(network, root() / DRAFT), texts),
+        "served": timings.latency(pooled.load(network, root() / DRAFT, REDO), texts),
     }
     return json.dumps(found)
 
@@ -121,7 +117,7 @@ def run() -> str:
     build(merged, classifier, texts, draft)
     networks = {TORCH: classifier} | {name: OnnxClassifier(draft, name) for name in PRECISIONS}
     said = {
-        name: finetune.predict(pooled.load(network, draft), network, texts, messages)
+        name: finetune.predict(pooled.load(network, draft, REDO), network, texts, messages)
         for name, network in tqdm(networks.items(), desc="export", unit="engine")
     }
     split = store.read_json("artifacts/audit/split.json", "audit")
@@ -138,8 +134,10 @@ def run() -> str:
         save_arrays(
             draft / service.VECTORS.format(name), known=said[name].known, strange=said[name].strange
         )
-    about = json.loads((draft / ABOUT).read_text(encoding="utf-8"))
-    seal(draft, about | {"decisions": {name: decided[name].fitted for name in PRECISIONS}})
+    decisions = {name: decided[name].fitted for name in PRECISIONS}
+    source = sha256(merged / "model.json")
+    about = {"labels": classifier.labels, "max_length": classifier.max_length, "source": source}
+    seal(draft, about | {"decisions": decisions})
     sizes = {TORCH: merged / "model.safetensors"}
     sizes |= {name: draft / file for name, file in PRECISIONS.items()}
     for name, path in sizes.items():
@@ -147,7 +145,7 @@ def run() -> str:
         found[name] |= {"bytes": size, "latency_ms": latency(name)}
     shutil.rmtree(folder, ignore_errors=True)
     draft.replace(folder)
-    facts = {"data": settings.data.name, "commit": commit(), "source": about["source"]}
+    facts = {"data": settings.data.name, "commit": commit(), "source": source}
     return _report(found, decided, facts | {"machine": timings.machine(1, "cpu")})
 
 
@@ -156,6 +154,7 @@ def _report(found: dict[str, dict[str, Any]], decided: dict[str, Decided], about
     target.mkdir(parents=True, exist_ok=True)
     flips = otherwise(decided).map(store.defused)
     drafts.write_text(target / "flips.csv", flips.to_csv(index=False, lineterminator="\n"))
-    _write(target / "export.json", store.plain(about | {"engines": found}))
+    record = json.dumps(store.plain(about | {"engines": found}), indent=1)
+    drafts.write_text(target / "export.json", record + "\n")
     drafts.write_text(target / "table.md", page(found, decided, about, SHORT))
     return f"export: {service.EXPORT} and reports/export/ written"

@@ -33,7 +33,7 @@ def key(
         rows = zip(part.texts, part.y.tolist(), part.weights.tolist(), strict=True)
         parts += [*map(repr, rows), "end"]
     source = Path(__file__).parent
-    names = ["soup.py", "training.py", "recipe.py", "tokens.py", "distributed.py"]
+    names = ["soup.py", "training.py", "checkpoints.py", "recipe.py", "tokens.py", "distributed.py"]
     names += ["models/lora.py", "models/network.py", "models/encoder.py"]
     parts += [sha256(source / name) for name in names]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -14,6 +14,7 @@ from roadworthy.model_names import NAMES
 from roadworthy.plots.style import plain
 from roadworthy.readiness import verdict_on
 
+STAGES = ("audit", "clean", "evaluate", "cost", "readiness")
 MARKS = "<!-- {} -->", "<!-- /{} -->"
 RESULTS, BENCHMARKS = "results", "benchmarks"
 RECORD = "reports/benchmarks/results.json"
@@ -47,6 +48,19 @@ def _line(
     )
 
 
+def _labels(audit: dict[str, Any], clean: dict[str, Any]) -> str:
+    """Say how far the labels behind thresholds and scores are to be believed."""
+    found = [(split, find(clean, f"{split}_noise")) for split in ("validation", "test")]
+    doubted = [f"{text(find(one, 'flagged'))} of {text(find(one, 'rows'))}" for _, one in found]
+    looked = [f"{text(find(one, 'looked_at'))} {split}" for split, one in found]
+    wrong = find(audit, "gold.label_error_share")
+    by_gold = "" if wrong is None else f" By verified labels {wrong:.1%} of all are wrong as filed."
+    return (
+        f"Labels: a model doubts {doubted[0]} validation and {doubted[1]} test labels that nobody "
+        f"has looked at again; people have looked at {looked[0]} and {looked[1]} labels.{by_gold}"
+    )
+
+
 def _automated(served: dict[str, Any]) -> str:
     """Say what service would do without a person."""
     if not find(served, "automated"):
@@ -73,13 +87,12 @@ def _fixed(value: float | None, digits: int) -> str:
     return f"under {least:.{digits}f}" if 0 < value < least else f"{value:,.{digits}f}"
 
 
-def block(
-    evaluate: dict[str, Any], cost: dict[str, Any], readiness: dict[str, Any], data: dict[str, Any]
-) -> str:
-    """Render what stands between the markers: one table, one paragraph.
+def block(records: dict[str, dict[str, Any]], data: dict[str, Any]) -> str:
+    """Render what stands between the markers: one table, two paragraphs.
 
-    ``data`` is the section of params.yaml that the run used.
+    ``records`` are those of ``STAGES``, ``data`` is the section of params.yaml that the run used.
     """
+    audit, clean, evaluate, cost, readiness = (records[stage] for stage in STAGES)
     currency = text(find(cost, "currency"))
     header = ["model", "test accuracy (interval)", "macro-F1", "ECE, calibrated", "p95 latency, ms"]
     header += [f"{currency} per 1,000"]
@@ -96,7 +109,8 @@ def block(
                 _fixed(find(money, "per_1000"), 2),
             ]
         )
-    return "\n".join([*rows(header, cells), "", _line(evaluate, cost, readiness, data)])
+    said = [_line(evaluate, cost, readiness, data), "", _labels(audit, clean)]
+    return "\n".join([*rows(header, cells), "", *said])
 
 
 def replaced(page: str, name: str, new: str) -> str:
@@ -149,8 +163,8 @@ def refresh(check: bool) -> tuple[str, int]:
     if not path.exists():
         raise UserError("README.md is missing: restore it (`git checkout README.md`)")
     page = path.read_text(encoding="utf-8")
-    evaluate, cost, readiness = map(store.read_metrics, ("evaluate", "cost", "readiness"))
-    new = replaced(page, RESULTS, block(evaluate, cost, readiness, _data()))
+    records = {stage: store.read_metrics(stage) for stage in STAGES}
+    new = replaced(page, RESULTS, block(records, _data()))
     new = replaced(new, BENCHMARKS, _benchmarks())
     if new == page:
         return "readme: the tables are up to date", 0

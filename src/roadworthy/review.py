@@ -1,7 +1,7 @@
 """What people decide about doubted labels: the rows that wait, and the file of decisions.
 
-``clean`` writes the queue, the demo's second tab shows it, and the audit of the next run reads the
-decisions.
+``clean`` writes a queue for each split, the demo's second tab shows them, and the audit of the next
+run reads the decisions.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ LOCK = "scratch/decisions.lock"
 
 Relative to the root, and not beside the decisions: DVC watches data/.
 """
+QUEUES = {"train": "review_queue", "validation": "review_validation", "test": "review_test"}
+"""The file of each split's queue in artifacts/clean/."""
 
 
 def file_name(data: Data) -> str:
@@ -67,14 +69,14 @@ def _others(data: Data, messages: pd.DataFrame, id: str) -> pd.DataFrame:
     return companions.written(_as_filed(data)).query("id != @id")
 
 
-def queue(data: Data) -> pd.DataFrame:
-    """The rows that wait, in the queue's order: ``id, text, label, suggested, confidence, part``.
+def queue(data: Data, split: str = "train") -> pd.DataFrame:
+    """A split's rows that wait, as queued: ``id, text, label, suggested, confidence, part``.
 
     All but the order, the suggestion and the confidence comes from the messages: the queue's file
     is for spreadsheets, so its cells may be defused.
     """
     messages = store.read_messages()
-    rows = store.read_csv("clean", "review_queue")[["id", "suggested", "confidence", "part"]]
+    rows = store.read_csv("clean", QUEUES[split])[["id", "suggested", "confidence", "part"]]
     names = {store.defused(label): label for label in labels(data, messages)}
     rows["suggested"] = rows["suggested"].map(lambda name: names.get(name, name))
     rows["confidence"] = rows["confidence"].astype(float)

@@ -14,13 +14,18 @@ from roadworthy import review, store
 from roadworthy.errors import UserError
 from roadworthy.settings import Data
 
+SPLITS = {"Training": "train", "Validation": "validation", "Test": "test"}
+
 
 @dataclass(frozen=True)
 class Session:
-    """What one browser session did, by id, latest last."""
+    """Which messages one browser session looks at, and what it did, latest last."""
 
+    split: str = "train"
     skipped: tuple[str, ...] = ()
-    decided: tuple[str, ...] = ()
+    """Ids."""
+    decided: tuple[tuple[str, str], ...] = ()
+    """Split and id."""
 
 
 View = tuple[str, str, str, str, str, str, None, Session]
@@ -36,13 +41,13 @@ class Handlers:
     def show(self, session: Session, problem: str = "") -> View:
         """The first row that waits; those skipped come after all others."""
         try:
-            rows = review.queue(self.data)
+            rows = review.queue(self.data, session.split)
             done = len(review.decided(self.data, store.read_messages()))
         except UserError as error:
             return str(error), "", "", "", "", "", None, session
         if rows.empty:
-            said = f"Nothing waits, {done} decided. {honoured(self.data)}."
-            return said, "", "", "", "", "", None, session
+            said = f"{problem}\nNothing waits, {done} decided. {honoured(self.data)}."
+            return said.strip(), "", "", "", "", "", None, session
         turn = rows["id"].map({id: place for place, id in enumerate(session.skipped)}).fillna(-1)
         row = rows.iloc[int(turn.argmin())]
         doubted = int((rows["part"] == "doubted").sum())
@@ -60,7 +65,11 @@ class Handlers:
             review.decide(self.data, id, label or "")
         except UserError as error:
             return self.show(session, str(error))
-        return self.show(replace(session, decided=(*session.decided, id)))
+        return self.show(replace(session, decided=(*session.decided, (session.split, id))))
+
+    def turn(self, split: str, session: Session) -> View:
+        """Go on to the messages of another split."""
+        return self.show(replace(session, split=split))
 
     def next(self, id: str, session: Session) -> View:
         """Leave the message for later."""
@@ -68,24 +77,26 @@ class Handlers:
         return self.show(replace(session, skipped=(*others, id)))
 
     def undo(self, session: Session) -> View:
-        """Take back this session's last decision, and show its message again."""
-        if not session.decided:
-            return self.show(session, "This session has decided nothing yet.")
-        *before, last = session.decided
+        """Take back this session's last decision in this split, and show its message again."""
+        here = [id for split, id in session.decided if split == session.split]
+        if not here:
+            return self.show(session, "This session has decided nothing yet about these messages.")
+        last = here[-1]
         try:
             review.undo(self.data, last)
         except UserError as error:
             return self.show(session, str(error))
         skipped = tuple(id for id in session.skipped if id != last)
-        return self.show(Session(skipped, tuple(id for id in before if id != last)))
+        before = tuple(one for one in session.decided if one[1] != last)
+        return self.show(Session(session.split, skipped, before))
 
 
 def honoured(data: Data) -> str:
-    """What makes the pipeline learn from the decisions."""
+    """What makes the pipeline go by the decisions."""
     line = f", once conf/data/{data.name}.yaml has the line `decisions: {review.file_name(data)}`"
     return (
-        f"`dvc repro`, or `dvc exp run -S data={data.name}` if that is how this was run, learns "
-        f"from what was decided{'' if data.decisions else line}"
+        f"`dvc repro`, or `dvc exp run -S data={data.name}` if that is how this was run, goes "
+        f"by what was decided{'' if data.decisions else line}"
     )
 
 
@@ -95,7 +106,11 @@ def where(data: Data) -> str:
     return (
         "First come the messages whose label is most likely wrong, behind them a **sample** of the "
         "others. Decide the sample, too: what is found there tells the next run how many labels "
-        f"are wrong.\n\nDecisions go to `{path}`; {said}."
+        "are wrong.\n\n**Training** labels are what is learnt, **validation** labels set the "
+        "temperature and the threshold, by **test** labels the scores are counted. Whoever "
+        "corrects the last two only where a model objects flatters the models: go by the message, "
+        "not by the suggestion; the sample shows what no model sees.\n\n"
+        f"Decisions go to `{path}`; {said}."
     )
 
 
@@ -105,6 +120,7 @@ def add(page: Any, data: Data, labels: list[str]) -> None:  # noqa: ANN401 - gra
 
     handlers, session = Handlers(data), gr.State(Session())
     gr.Markdown(where(data))
+    turn = gr.Radio([*SPLITS.items()], value="train", label="Messages")
     progress = gr.Textbox(label="Progress", interactive=False)
     text = gr.Textbox(label="Message", lines=5, max_lines=20, interactive=False)
     with gr.Row():
@@ -130,6 +146,7 @@ def add(page: Any, data: Data, labels: list[str]) -> None:  # noqa: ANN401 - gra
         button.click(
             handlers.decide, [id, label, session], view, api_name="decide", api_visibility=seen
         )
+    turn.input(handlers.turn, [turn, session], view, api_name="turn")
     skip.click(handlers.next, [id, session], view, api_name="next")
     undo.click(handlers.undo, session, view, api_name="undo")
     page.load(handlers.show, session, view, api_visibility="private")

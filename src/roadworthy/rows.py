@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,10 +13,12 @@ from numpy.typing import NDArray
 from roadworthy.census import shown
 from roadworthy.doubt import DOUBT, others, posterior
 from roadworthy.errors import UserError
+from roadworthy.intervals import wilson
 from roadworthy.looks import NO_CLASS, Looks
 from roadworthy.models.architecture import numbers
 from roadworthy.models.probe import fit_probe
-from roadworthy.noise import Flags, Integers, Noise, noise
+from roadworthy.noise import CONFIDENCE, Flags, Floats, Integers, Noise, noise
+from roadworthy.settings import Clean
 from roadworthy.views import Views, joint
 
 Vectors = NDArray[np.floating]
@@ -36,8 +40,9 @@ class Rows:
     J: dict[str, Vectors]
     """Sentence vectors beside compressed TF-IDF that is learnt from training rows."""
     y: dict[str, Integers]
-    test: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """Test rows."""
+    judged: dict[str, pd.DataFrame] = field(default_factory=dict)
+    """Validation and test rows by split: ``id, text, label, filed, looked``. ``filed`` is the label
+    before people's decisions, ``looked`` whether they have decided."""
     strange: Flags | None = None
     """Training rows that fit no class, as people found; they keep their filed label here."""
     held: Integers | None = None
@@ -81,9 +86,11 @@ def prepare(
     """Assemble the rows.
 
     Args:
-        messages: every message, as the audit wrote them.
+        messages: every message, as the audit wrote them: decisions about validation and test rows
+            are in their labels.
         vectors: one row per message.
-        looked: people's decisions, ``id, label``; a label that is no class says that none fits.
+        looked: people's decisions, ``id, label, filed``; a label that is no class says that none
+            fits.
         labels: class names.
         seed: of the compression of TF-IDF.
 
@@ -96,26 +103,97 @@ def prepare(
     for split in ("train", "validation", "test"):
         rows = ((messages["split"] == split) & messages["in_scope"]).to_numpy()
         X[split], J[split], y[split] = vectors[rows], both[rows], numbers(decided[rows], labels)
-    test = messages[(messages["split"] == "test") & messages["in_scope"]]
-    held = messages.loc[(messages["split"] == "validation") & messages["in_scope"], "cluster"]
-    told = (test, strange.to_numpy(), held.to_numpy(np.int64))
+    known = messages[messages["in_scope"]]
+    asked, before = known["id"].isin(looked["id"]), looked.set_index("id")["filed"]
+    known = known.assign(looked=asked, filed=known["label"].where(~asked, known["id"].map(before)))
+    parts = {split: known[known["split"] == split] for split in ("validation", "test")}
+    columns = ["id", "text", "label", "filed", "looked"]
+    judged = {split: part[columns] for split, part in parts.items()}
+    told = (judged, strange.to_numpy(), parts["validation"]["cluster"].to_numpy(np.int64))
     return Rows(filed, train, seen.to_numpy(), labels, X, J, y, *told)
 
 
-def of_test(rows: Rows, kept: Flags, C: float) -> tuple[Noise, pd.DataFrame]:
-    """Noise of the test labels, by a probe on the training rows of ``kept``, and the doubted rows.
+@dataclass(frozen=True)
+class HeldNoise(Noise):
+    """Noise of labels that people may have looked at: ``flagged`` are those that nobody has.
 
-    These come most doubtful first: ``id, label, suggested, right`` (the probability that the label
-    is right) and ``text``, masked. Nothing is changed or chosen by them: whoever knows better
-    corrects the file.
+    Without looks the estimate leans high, see ``Noise``. With looks it leans low: what a person has
+    decided about is settled, and of a wrong label that no model doubts it knows nothing. Whoever
+    looks only where a model objects corrects only the errors that models see, which flatters every
+    score that goes by these labels. ``sampled_wrong`` of ``sampled`` is the share of wrong labels
+    among those filed, whatever models think; less the share that was changed, it is what is left.
     """
-    probe = fit_probe(rows.J["train"][kept], rows.y["train"][kept], len(rows.labels), C)
-    p, y = probe.predict_proba(rows.J["test"]), rows.y["test"]
-    right, names = posterior(p, y), np.asarray(rows.labels, dtype=object)
-    found = rows.test[["id", "label"]].assign(suggested=names[others(p, y).argmax(axis=1)])
-    found = found.assign(right=right, text=rows.test["text"])[right < DOUBT]
-    found["text"] = found["text"].map(shown)
-    return noise(y, p), found.sort_values("right", kind="stable")
+
+    looked_at: int
+    """Rows that people have decided about."""
+    sampled: int
+    """As many rows as people have looked at without a gap, in a random order that is always the
+    same: the queue's sample comes in it."""
+    sampled_wrong: int
+    """Those of these whose label people changed; rows that fit no class are among neither."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What is to be said of the labels of one split, and what waits for a person there."""
+
+    noise: HeldNoise
+    queue: pd.DataFrame
+    """Rows that nobody has looked at, ``id, text, label, suggested, confidence, right, part``:
+    the doubted ones, most doubtful first, then a random sample of the others. ``right`` is the
+    probability that the label is right, ``confidence`` that of ``suggested``."""
+
+    @property
+    def doubted(self) -> pd.DataFrame:
+        """The doubted rows, for people to read: ``id, label, suggested, right, text`` (masked)."""
+        found = self.queue[self.queue["part"] == "doubted"]
+        found = found[["id", "label", "suggested", "right", "text"]]
+        return found.assign(text=found["text"].map(shown))
+
+
+def held_out(rows: Rows, kept: Flags, settings: Clean) -> dict[str, HeldOut]:
+    """Doubt validation and test labels, by a probe on the training rows of ``kept``.
+
+    Nothing is changed or chosen by what is found: it is for people, whose decisions the audit of
+    the next run puts into the labels.
+
+    Args:
+        rows: to learn from, and to judge.
+        kept: training rows that are believed right.
+        settings: C, and how many rows to sample.
+
+    """
+    probe = fit_probe(rows.J["train"][kept], rows.y["train"][kept], len(rows.labels), settings.C)
+    return {
+        split: _doubt(part, probe.predict_proba(rows.J[split]), rows.labels, settings.sample)
+        for split, part in rows.judged.items()
+    }
+
+
+def _doubt(part: pd.DataFrame, p: Floats, labels: list[str], number: int) -> HeldOut:
+    """Judge one split; ``p`` comes from other rows, the sample is of at most ``number`` rows."""
+    y, looked = numbers(part["label"], labels), part["looked"].to_numpy(dtype=bool)
+    right, rest, names = posterior(p, y), others(p, y), np.asarray(labels, dtype=object)
+    doubted = (right < DOUBT) & ~looked
+    found = part[["id", "text", "label"]].assign(suggested=names[rest.argmax(axis=1)])
+    found = found.assign(confidence=rest.max(axis=1), right=right)
+    first = found[doubted].sort_values("right", kind="stable").assign(part="doubted")
+    # By the id alone: neither models nor decisions may move the sample, or it would be none.
+    order = np.argsort([hashlib.sha256(id.encode()).hexdigest() for id in part["id"]])
+    drawn = [row for row in order[:number] if not doubted[row] and not looked[row]]
+    waiting = pd.concat([first, found.iloc[drawn].assign(part="sample")], ignore_index=True)
+    sampled = order[np.logical_and.accumulate(looked[order])]
+    wrong = int((part["filed"] != part["label"]).to_numpy()[sampled].sum())
+    seen = (int(looked.sum()), len(sampled), wrong)
+    return HeldOut(_noise(noise(y, p), int(doubted.sum()), seen), waiting)
+
+
+def _noise(found: Noise, doubted: int, seen: tuple[int, int, int]) -> HeldNoise:
+    """The noise ``found`` where ``doubted`` rows are left that nobody has looked at."""
+    if math.isnan(found.estimate):
+        return HeldNoise(found.rows, 0, math.nan, math.nan, math.nan, *seen)
+    low, high = wilson(doubted, found.rows, CONFIDENCE)
+    return HeldNoise(found.rows, doubted, doubted / found.rows, low, high, *seen)
 
 
 def reviewed(
@@ -125,7 +203,7 @@ def reviewed(
 
     ``train`` has ``id, label``; ``looked`` has ``id, label``: what a person decided, the given
     label included, or one that is not among ``labels`` where none fits: such a row keeps what was
-    filed. Rows that are no training rows are left aside: cleaning touches no others.
+    filed. Rows that are no training rows are left aside: the audit has given them people's labels.
     """
     decided = train["id"].map(looked.set_index("id")["label"])
     seen = decided.notna()

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from roadworthy import calibration, guard, store
+from roadworthy import calibration, guard, manifest, store
 from roadworthy.calibration import Flags, Floats
 from roadworthy.config import recorded, root
 from roadworthy.data import sha256
@@ -90,7 +90,8 @@ def fitted() -> dict[str, Any]:
 
     """
     path = "artifacts/evaluate/calibration.json"
-    found: dict[str, Any] = store.read_json(path, "evaluate")["lora"]
+    written = manifest.read(store.existing(path, "evaluate"), manifest.anew("evaluate"))
+    found: dict[str, Any] = written["lora"]
     if "guard" not in found or found.get("predictions_sha256") != store.frame_sha256(
         "finetune", "predictions/lora"
     ):
@@ -139,6 +140,7 @@ def exported(folder: Path, engine: str = "int8") -> Service:
     chosen = network.about.decisions.get(engine)
     if chosen is None:
         raise UserError(f"{folder} was exported without its decisions: {REDO}")
-    model, arrays = pooled.load(network, folder), load_arrays(folder / VECTORS.format(engine))
+    model = pooled.load(network, folder, REDO)
+    arrays = load_arrays(folder / VECTORS.format(engine))
     known, strange = (arrays[name].astype(np.float32) for name in ("known", "strange"))
     return Service(model, network, chosen, guard.unlike(chosen, network, known, strange))

@@ -86,7 +86,9 @@ class Data:
     decisions: str | None = None
     """CSV below data/ with ``id, label, text_sha256``: what people decided about rows of the review
     queue, the given label included. Training rows get that label and are doubted no more; those
-    that are given ``out_of_scope`` are learnt no more. ``text_sha256``, the first 16 digits of the
+    that are given ``out_of_scope`` are learnt no more. Validation and test rows get that label as
+    well: thresholds are set and scores counted by it; given ``out_of_scope`` they are out of scope
+    from then on. ``text_sha256``, the first 16 digits of the
     hash of the message's text, is written by the demo; a decision about another text is refused.
     Where ``id`` names a column it may be left out: a row number alone may mean another message once
     a row is added."""
@@ -262,7 +264,7 @@ class Clean:
     """Rows in the review queue that are there because their label is doubted."""
     sample: int = _bounded(100, 0, 100_000)
     """Rows behind them, spread evenly over the rest of the ranking: looked at, they say how many
-    labels are wrong."""
+    labels are wrong. As many at most are drawn of the validation and of the test rows."""
     tuned: Tuned = field(default_factory=Tuned)
 
 

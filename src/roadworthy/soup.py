@@ -14,7 +14,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from roadworthy.models.architecture import Labelled
 from roadworthy.models.encoder import device
@@ -22,7 +21,7 @@ from roadworthy.models.lora import fresh_network
 from roadworthy.models.network import IntentNetwork
 from roadworthy.settings import Encoder, Finetune
 from roadworthy.tokens import Tokens
-from roadworthy.training import Trained, fit
+from roadworthy.training import Progress, Trained, fit
 
 APART = 1000
 """Between the seeds of two trainings of one soup; the first one's is the soup's own."""
@@ -49,17 +48,17 @@ def train(
         folder: as for ``fit``; each of several networks has a folder in it.
 
     """
-    if settings.networks == 1:
-        network, tokenizer = fresh_network(encoder, settings.lora, start, settings.scale, seed)
+    progress, made = Progress(settings.networks), []
+    for number in range(settings.networks):
+        where = folder / str(number) if folder and settings.networks > 1 else folder
+        own = seed + APART * number
+        network, tokenizer = fresh_network(encoder, settings.lora, start, settings.scale, own)
         size, length = settings.batch_size, encoder.max_length
-        tokens = Tokens(tokenizer, network, rows, held, length, size, seed)
-        one = fit(network, tokens, settings, device(encoder).type, seed, folder)
-        return replace(one, curve=one.curve.assign(network=0)), tokenizer
-    alone, made = replace(settings, networks=1), []
-    for number in tqdm(range(settings.networks), "networks"):
-        where = folder / str(number) if folder else None
-        one, tokenizer = train(rows, held, start, encoder, alone, seed + APART * number, where)
+        tokens = Tokens(tokenizer, network, rows, held, length, size, own)
+        one = fit(network, tokens, settings, device(encoder).type, own, where, progress)
         made.append(replace(one, curve=one.curve.assign(network=number)))
+    if len(made) == 1:
+        return made[0], tokenizer
     network = _mean([one.network for one in made], encoder, settings)
     parameters = [(p.numel(), p.requires_grad) for p in network.parameters()]
     return Trained(

@@ -5,7 +5,6 @@ LoRA: Hu et al. 2021, by peft.
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +15,14 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from roadworthy.data import sha256
+from roadworthy import manifest
 from roadworthy.errors import UserError
 from roadworthy.models.architecture import load_arrays, save_arrays, softmax
 from roadworthy.models.encoder import by_length, device, load_transformer, model_folder
 from roadworthy.models.network import IntentNetwork
 from roadworthy.settings import Encoder, Lora
+
+ABOUT = "model.json"
 
 
 def fresh_network(
@@ -123,7 +124,7 @@ def save_merged(
 ) -> None:
     """One self-contained model folder, adapters merged into the weights.
 
-    Hashes of its files in model.json.
+    Its manifest is model.json.
 
     Merging changes the network in place.
     """
@@ -131,17 +132,9 @@ def save_merged(
     network.transformer.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
     save_arrays(folder / "head.safetensors", prototypes=network.prototypes.detach().cpu().numpy())
-    files = [path for path in sorted(folder.iterdir()) if path.name != "model.json"]
-    hashes = {path.name: sha256(path) for path in files}
-    content = {
-        "labels": list(labels),
-        "scale": network.scale,
-        "max_length": max_length,
-        "sha256": hashes,
-    }
-    (folder / "model.json").write_text(
-        json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    content = {"labels": list(labels), "scale": network.scale, "max_length": max_length}
+    files = {path.name for path in folder.iterdir()} - {ABOUT}
+    manifest.write(folder / ABOUT, content, files)
 
 
 class LoraClassifier:
@@ -151,22 +144,10 @@ class LoraClassifier:
         """Load a folder that ``save_merged`` wrote.
 
         Raises:
-            UserError: a file is missing or its content is not what was saved.
+            UserError: a file is missing or not what was saved.
 
         """
-        try:
-            about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-            damaged = [
-                name for name, digest in about["sha256"].items() if sha256(folder / name) != digest
-            ]
-        except (OSError, ValueError, KeyError) as error:
-            raise UserError(
-                f"{folder} holds no complete model ({error}): run `dvc repro finetune`"
-            ) from error
-        if damaged:
-            raise UserError(
-                f"{folder / damaged[0]} was changed or damaged since it was saved: `dvc checkout`"
-            )
+        about = manifest.read(folder / ABOUT, manifest.anew("finetune"))
         torch.set_num_threads(settings.threads)
         self.labels: list[str] = about["labels"]
         self.max_length, self.batch_size = int(about["max_length"]), settings.batch_size

@@ -84,17 +84,10 @@ class IntentNetwork(nn.Module):
         return logits
 
 
-def centroids(
-    vectors: NDArray[np.float32],
-    y: NDArray[np.int64],
-    n_classes: int,
-    weights: NDArray[np.float64] | None = None,
-) -> torch.Tensor:
+def centroids(vectors: NDArray[np.float32], y: NDArray[np.int64], n_classes: int) -> torch.Tensor:
     """Mean vector of each class, of unit length (n_classes, d); zeros where a class has no row.
 
-    ``weights`` (rows) are how much each row counts; None: all alike.
+    Each row counts alike, whatever its weight: see reports/LOG.md, 2026-11-28.
     """
-    if weights is not None:
-        vectors = vectors * weights[:, None].astype(np.float32)
     sums = np.stack([vectors[y == label].sum(axis=0) for label in range(n_classes)])
     return nn.functional.normalize(torch.from_numpy(sums.astype(np.float32)), dim=-1)

@@ -9,7 +9,6 @@ since is not loaded.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roadworthy.data import sha256
+from roadworthy import manifest
 from roadworthy.errors import UserError
 from roadworthy.models.architecture import load_arrays, softmax
 
@@ -55,14 +54,11 @@ def about(folder: Path) -> About:
         UserError: a file is missing, or not what was exported.
     """
     try:
-        found = About(**json.loads((folder / ABOUT).read_text(encoding="utf-8")))
-        if missing := {"tokenizer.json", HEAD, *PRECISIONS.values()} - set(found.sha256):
-            raise KeyError(f"no hash of {min(missing)}")
-        damaged = [n for n, digest in found.sha256.items() if sha256(folder / n) != digest]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{folder} holds no complete export ({error}): {REDO}") from error
-    if damaged:
-        raise UserError(f"{folder / damaged[0]} was changed or damaged since the export: {REDO}")
+        found = About(**manifest.read(folder / ABOUT, REDO))
+    except TypeError as error:
+        raise UserError(f"{folder} holds the export of another version: {REDO}") from error
+    if missing := {"tokenizer.json", HEAD, *PRECISIONS.values()} - set(found.sha256):
+        raise UserError(f"{folder} holds no complete export (no {min(missing)}): {REDO}")
     return found
 
 

@@ -7,7 +7,6 @@ the same model as it is exported.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -17,8 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from roadworthy.data import sha256
-from roadworthy.errors import UserError
+from roadworthy import manifest
 from roadworthy.models.architecture import Labelled, opinion, softmax
 from roadworthy.models.tfidf import Tfidf
 from roadworthy.settings import Baseline
@@ -120,37 +118,30 @@ def build(engine: Engine, train: Labelled, held: Labelled, seed: int, folder: Pa
         train: the rows that it learnt from.
         held: validation rows.
         seed: of TF-IDF's linear model.
-        folder: exists; gets TF-IDF, its weight and its hash.
+        folder: exists; gets TF-IDF, its weight and their hashes.
 
     """
     tfidf = fitted(train, seed)
     said = opinion(tfidf.predict_proba(held.texts))
     weight = fit_weight(engine.logits(held.texts), said, held.y)
     tfidf.save(folder)
-    content = {"weight": weight, "sha256": sha256(folder / PIPELINE)}
-    (folder / ABOUT).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    manifest.write(folder / ABOUT, {"weight": weight}, [PIPELINE])
     return load(engine, folder)
 
 
-def load(engine: Engine, folder: Path) -> Pooled:
+def load(engine: Engine, folder: Path, redo: str | None = None) -> Pooled:
     """The pool of a network and what ``build`` saved.
+
+    Args:
+        engine: the network, however it is run.
+        folder: that ``build`` wrote to, or a copy.
+        redo: what to do if a file is not what was saved; None: run the stage again.
 
     Raises:
         UserError: a file is missing or not what was saved.
 
     """
-    try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        damaged = sha256(folder / PIPELINE) != about["sha256"]
-        weight = float(about["weight"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{folder} holds no complete model ({error}): run `dvc repro finetune`"
-        ) from error
-    if damaged:
-        raise UserError(
-            f"{folder / PIPELINE} was changed or damaged since it was saved: `dvc checkout`"
-        )
+    about = manifest.read(folder / ABOUT, redo or manifest.anew("finetune"))
     member = _member(seed=0)
     member.load(folder)
-    return Pooled(engine, member, weight)
+    return Pooled(engine, member, float(about["weight"]))
