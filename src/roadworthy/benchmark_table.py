@@ -188,8 +188,14 @@ at most the accepted share is misrouted (`evaluate.target_risk`); one of no know
 
 
 def readme(results: Tree) -> list[str]:
-    """The README's lines: one table, one sentence."""
+    """The README's lines: one table, one sentence.
+
+    Raises:
+        ValueError: no data set is on record.
+    """
     lines = []
+    if not results["data"]:
+        raise ValueError("no data set")
     for result in results["data"].values():
         tuned, models = result["models"]["lora"], result["models"]
         best = max((tuned.get("scope") or {"": None}).values(), key=_validated)

@@ -14,7 +14,7 @@ from roadworthy.model_names import NAMES
 from roadworthy.plots.style import plain
 from roadworthy.readiness import verdict_on
 
-STAGES = ("audit", "clean", "evaluate", "cost", "readiness")
+STAGES = ("audit", "clean", "finetune", "evaluate", "cost", "readiness")
 MARKS = "<!-- {} -->", "<!-- /{} -->"
 RESULTS, BENCHMARKS = "results", "benchmarks"
 RECORD = "reports/benchmarks/results.json"
@@ -42,8 +42,7 @@ def _line(
         f"error rate of {text(find(served, 'target_risk'))} {_automated(served)}. Data: "
         f"{text(find(data, 'title') or name)}, {text(find(counts, 'test'))} test and "
         f"{text(find(counts, 'validation'))} validation messages. Made by `make repro`; "
-        f"{text(find(cost, 'volume'))} messages a month at prices of "
-        f"{text(find(cost, 'prices_as_of'))}; latency measured on {machine}, with messages of "
+        f"latency measured on {machine}, with messages of "
         f"{text(find(cost, 'reference.data'))}."
     )
 
@@ -59,6 +58,12 @@ def _labels(audit: dict[str, Any], clean: dict[str, Any]) -> str:
         f"Labels: a model doubts {doubted[0]} validation and {doubted[1]} test labels that nobody "
         f"has looked at again; people have looked at {looked[0]} and {looked[1]} labels.{by_gold}"
     )
+
+
+def _alone(finetune: dict[str, Any]) -> str:
+    """Say what the network has without TF-IDF."""
+    found = find(finetune, "network.test_accuracy")
+    return "" if found is None else f" Without TF-IDF the fine-tuned encoder has {found:.3f}."
 
 
 def _automated(served: dict[str, Any]) -> str:
@@ -92,10 +97,8 @@ def block(records: dict[str, dict[str, Any]], data: dict[str, Any]) -> str:
 
     ``records`` are those of ``STAGES``, ``data`` is the section of params.yaml that the run used.
     """
-    audit, clean, evaluate, cost, readiness = (records[stage] for stage in STAGES)
-    currency = text(find(cost, "currency"))
+    audit, clean, finetune, evaluate, cost, readiness = (records[stage] for stage in STAGES)
     header = ["model", "test accuracy (interval)", "macro-F1", "ECE, calibrated", "p95 latency, ms"]
-    header += [f"{currency} per 1,000"]
     cells = []
     for name in _ranked(evaluate["models"]):
         entry, money = evaluate["models"][name], find(cost, f"models.{name}")
@@ -106,10 +109,9 @@ def block(records: dict[str, dict[str, Any]], data: dict[str, Any]) -> str:
                 _fixed(find(entry, "macro_f1.value"), 3),
                 _fixed(find(entry, "ece_after"), 3),
                 _fixed(find(money, "latency_ms_p95"), 1),
-                _fixed(find(money, "per_1000"), 2),
             ]
         )
-    said = [_line(evaluate, cost, readiness, data), "", _labels(audit, clean)]
+    said = [_line(evaluate, cost, readiness, data) + _alone(finetune), "", _labels(audit, clean)]
     return "\n".join([*rows(header, cells), "", *said])
 
 
