@@ -64,6 +64,37 @@ def test_a_second_run_executes_no_stage(clone: Path):
     assert "up to date" in out
 
 
+PARITY = """
+import json
+import numpy as np
+from roadworthy import calibration, service, store
+
+served = service.load()
+rows = store.read_messages().query("split == 'test'")
+said = served.decide(*served.judge(rows["text"].tolist()))
+frame = store.read_frame("finetune", "predictions/lora").set_index("id").loc[rows["id"]]
+p = frame[[f"p_{label}" for label in served.labels]].to_numpy(np.float64)
+expected = calibration.top(p, calibration.Scale.of(served.fitted))
+print(json.dumps({
+    "rows": len(rows),
+    "difference": float(np.abs(said["confidence"].to_numpy() - expected).max()),
+    "labels": float((said["label"].to_numpy() == frame["pred"].to_numpy()).mean()),
+    "automated": int((said["decision"] == service.AUTOMATED).sum()),
+}))
+"""
+
+
+def test_what_is_served_is_what_was_judged(clone: Path):
+    """Every test message, answered anew, against the frames that ``evaluate`` has judged."""
+    found = json.loads(succeed(clone, sys.executable, "-c", PARITY).splitlines()[-1])
+    judged = json.loads((clone / "reports" / "metrics" / "evaluate.json").read_text())
+    counts = judged["rows"]
+    assert found["rows"] == counts["test"] + counts["test_out_of_scope"]
+    assert found["difference"] < 1e-4
+    assert found["labels"] == 1
+    assert found["automated"] == judged["served"]["automated"]
+
+
 def test_changing_the_volume_retrains_nothing(clone: Path):
     out = succeed(clone, "dvc", "exp", "run", "-S", "profile=smoke", "-S", "cost.volume=200000")
     ran = {line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")}
