@@ -27,6 +27,7 @@ CFG = Cost(
     retrainings=2.0,
     restarts=4.0,
     error_price=0.5,
+    routing_price=0.3,
     apis=[
         Api("small", "2026-01-01", "a list", 1000, 10, 0.1, 1.0),
         Api("large", "2026-01-01", "a list", 1000, 10, 5.0, 10.0),
@@ -44,6 +45,21 @@ def timing(speed: float, fit: float, rows: int) -> dict[str, Any]:
         "fit_seconds": fit,
         "fit_rows": rows,
     }
+
+
+def test_a_month_as_it_is_served_is_people_mistakes_and_machines():
+    served = {"coverage": 0.6, "risk": 0.04}
+    found = cost.as_served(served, 70.0, CFG)
+    assert found["people"] == pytest.approx(100_000 * 0.4 * 0.3)
+    assert found["errors"] == pytest.approx(100_000 * 0.6 * 0.04 * 0.5)
+    assert found["machines"] == 70.0
+    assert found["total"] == pytest.approx(12_000 + 1_200 + 70)
+    assert found["by_people_alone"] == pytest.approx(30_000)
+    assert found["saving"] == pytest.approx(30_000 - 13_270)
+    nothing = cost.as_served({"coverage": 0.0, "risk": None}, 70.0, CFG)
+    assert nothing["errors"] == 0
+    assert nothing["saving"] == pytest.approx(-70)  # the machines are paid for nothing
+    assert cost.as_served(served, None, CFG)["saving"] is None
 
 
 @pytest.fixture

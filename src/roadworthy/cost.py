@@ -120,6 +120,33 @@ def record(
     }
 
 
+def as_served(served: dict[str, Any], machines: float | None, cfg: Cost) -> dict[str, float | None]:
+    """What a month costs with the fine-tuned model in service, and what it saves.
+
+    People route what is not automated; misrouted are the automated messages that are wrong. Shares
+    are those of the test messages.
+
+    Args:
+        served: ``coverage, risk`` (None: nothing is automated), as ``evaluate`` records them.
+        machines: the month's spending; None without a timing.
+        cfg: volume and prices.
+
+    """
+    automated = cfg.volume * served["coverage"]
+    people = (cfg.volume - automated) * cfg.routing_price
+    errors = automated * (served["risk"] or 0.0) * cfg.error_price
+    alone = cfg.volume * cfg.routing_price
+    total = None if machines is None else people + errors + machines
+    return {
+        "people": people,
+        "errors": errors,
+        "machines": machines,
+        "total": total,
+        "by_people_alone": alone,
+        "saving": None if total is None else alone - total,
+    }
+
+
 def table(result: dict[str, Any], models: dict[str, Measured | None]) -> pd.DataFrame:
     """Show cost.json as a table: one row per model and API; money is a month's, unless named."""
     rows: list[dict[str, Any]] = []

@@ -458,6 +458,8 @@ class Cost:
     """Planned restarts of an instance a month (releases, patches)."""
     error_price: float = _bounded(MISSING, 0.0, 1_000_000.0)
     """What one misrouted message costs (a second look by an agent): an assumption."""
+    routing_price: float = _bounded(MISSING, 0.0, 1_000_000.0)
+    """What it costs that a person reads one message and routes it: an assumption."""
     factors: list[float] = field(default_factory=lambda: [0.5, 2.0])
     """Each assumption is multiplied by these in the sensitivity table; all above 0."""
     apis: list[Api] = field(default_factory=list)
