@@ -45,6 +45,12 @@ def test_an_unknown_arm_is_a_user_error():
         ablation.run([], "banking77", ["luck"], [0])
 
 
+def test_arms_that_change_nothing_are_a_user_error(monkeypatch):
+    monkeypatch.setattr(ablation, "material", lambda data, overrides: None)
+    with pytest.raises(UserError, match="no token dropout: nothing of this recipe would change"):
+        ablation.run(["finetune.token_dropout=0"], "banking77", ["no token dropout"], [0])
+
+
 @pytest.mark.slow
 def test_each_training_is_made_once_and_test_rows_have_no_part(tiny, monkeypatch):
     short = ["+encoder.threads=1", "finetune.precision=32-true", "+finetune.batch_size=8"]

@@ -30,7 +30,13 @@ def models(*accuracies: float, first: int = 0, risk: list[float | None] | None =
 
 
 def result(key: str, found: dict, few: dict | None = None) -> dict:
-    return {"key": key, "models": found, "few": few or {}, "seeds": seeds_of(found)}
+    return {
+        "title": "A set",
+        "key": key,
+        "models": found,
+        "few": few or {},
+        "seeds": seeds_of(found),
+    }
 
 
 def test_another_seed_is_added_and_a_known_one_replaced():
@@ -55,8 +61,20 @@ def test_a_run_of_nothing_new_changes_nothing():
     assert merged(known, known) == known
 
 
-def test_another_recipe_or_other_data_replace_what_is_on_record():
+def test_other_settings_replace_what_is_on_record_and_that_is_said(caplog):
     known, found = result("k", models(0.90, 0.92)), result("other", models(0.95))
-    assert merged(known, found) == found
     assert merged(None, found) == found
-    assert merged({"models": {}, "few": {}}, found) == found  # from before keys were written
+    assert not caplog.records
+    assert merged(known, found) == found
+    assert "A set: other settings than on record" in caplog.text
+
+
+def test_a_score_that_only_some_seeds_have_is_kept_for_them():
+    known, found = models(0.90), models(0.92, first=1)
+    known["lora"]["old"] = mean([0.1])
+    known["lora"]["scope"] = None
+    found["boosted"] = {"accuracy": mean([0.75])}
+    both = merged(result("k", known), result("k", found))["models"]
+    assert both["lora"]["old"]["seeds"] == [0.1, None]
+    assert both["boosted"]["accuracy"]["seeds"] == [None, 0.75]
+    assert both["lora"]["scope"]["energy"]["auroc"]["seeds"] == [None, 0.46]

@@ -130,7 +130,8 @@ def test_what_a_person_has_decided_about_is_doubted_no_more():
     assert {"m0", "m1", "m2", "m20", "m21"}.isdisjoint(queue["id"])
     assert len(queue) == 35
     assert (noise.rows, noise.flagged, noise.looked_at) == (40, 5, 5)
-    assert noise.low < noise.estimate == 0.125 < noise.high
+    # Nobody has looked at rows drawn at random: all seven that the model doubts still count.
+    assert noise.low < noise.estimate == 7 / 40 < noise.high
 
 
 def test_rows_at_random_count_as_far_as_people_looked_at_all_of_them():
@@ -148,13 +149,29 @@ def test_rows_at_random_count_as_far_as_people_looked_at_all_of_them():
     assert held_out(held_rows(ids[1:], {}), BELIEVED, Clean())["test"].noise.sampled == 0
 
 
-def test_once_all_doubted_rows_are_decided_the_estimate_is_low():
-    right = dict.fromkeys(range(8), 0)
-    found = held_out(held_rows([*range(8)], right), BELIEVED, Clean())
-    assert found["test"].noise.estimate == 0
-    assert found["test"].doubted.empty
-    # A stubborn person, who keeps what was filed, has settled it as well.
-    assert held_out(held_rows([*range(8)], {}), BELIEVED, Clean())["test"].noise.flagged == 0
+def test_the_estimate_is_low_once_people_have_looked_at_a_sample_too():
+    right, everyone = dict.fromkeys(range(8), 0), [*range(40)]
+    ids = sorted(everyone, key=lambda n: hashlib.sha256(f"m{n}".encode()).hexdigest())
+    some = [*range(8), *ids[:30]]
+    found = held_out(held_rows(some, right), BELIEVED, Clean())["test"]
+    assert found.doubted.empty
+    assert found.noise.sampled >= 30
+    left = max(0.0, found.noise.sampled_wrong / found.noise.sampled - 8 / 40)
+    assert found.noise.estimate == pytest.approx(left)
+    assert found.noise.estimate <= 0.02
+    # Who keeps every label as it was filed leaves no doubt, but a sample without a gap tells more:
+    # of those filed, as many are wrong as it has changed.
+    kept = held_out(held_rows(some, {}), BELIEVED, Clean())["test"].noise
+    assert (kept.flagged, kept.estimate) == (0, 0)
+    # Looks at doubted rows alone settle nothing.
+    doubted = held_out(held_rows([*range(8)], {}), BELIEVED, Clean())["test"].noise
+    assert (doubted.flagged, doubted.estimate) == (0, 0.2)
+    # Rows that nobody doubts turn out wrong in the sample: their share is what is left.
+    other = {n: 1 - (n >= 20) for n in ids[:30] if n >= 8}
+    found = held_out(held_rows(some, {**right, **other}), BELIEVED, Clean())["test"].noise
+    expected = found.sampled_wrong / found.sampled - (8 + len(other)) / 40
+    assert found.estimate == pytest.approx(expected)
+    assert expected > 0.15
 
 
 def test_decisions_about_held_out_rows_change_no_doubt_about_the_others():

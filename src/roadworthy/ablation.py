@@ -174,6 +174,8 @@ def run(overrides: list[str], data: str, arms: list[str] | None, seeds: list[int
         for arm, recipe in zip(arms, others, strict=True)
         if arm in (BASE, ANEW) or recipe != base
     }
+    if not recipes:
+        raise UserError(f"ablation: {', '.join(arms)}: nothing of this recipe would change")
     folder = source.folder / "ablation"
     folder.mkdir(exist_ok=True)
     wanted = [(source, folder, arm, recipes[arm], seed) for seed in seeds for arm in recipes]

@@ -17,11 +17,12 @@ import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from roadworthy import cascade, drafts, evaluate, scope, store
-from roadworthy.benchmark_cells import FEW, FULL, Material, finished, make, material, served
+from roadworthy.benchmark_cells import FEW, FULL, Material, check, finished, make, material, served
 from roadworthy.benchmark_record import mean, merged, over_seeds, seeds_of
 from roadworthy.benchmark_table import page
 from roadworthy.calibration import Scale
 from roadworthy.config import root
+from roadworthy.data import id_hash
 from roadworthy.models.architecture import predictions_frame
 from roadworthy.plots import benchmark as plots
 from roadworthy.predictions import Judged, gather
@@ -169,7 +170,7 @@ def judge(source: Material) -> dict[str, Any]:
         "test_rows_out_of_scope": int((~judged["in_scope"] & (judged["split"] == "test")).sum()),
         "test_rows_with_twin": len(near),
         "test_id_sha256": source.split["test_id_sha256"],
-        "key": source.folder.name,
+        "key": id_hash([source.folder.name, repr(source.settings.evaluate)])[:16],
         "seeds": seeds_of(models),
         "models": models,
         "few": {str(shots): at(shots) for shots in counts if shots != FULL},
@@ -205,6 +206,8 @@ def run(overrides: list[str], data: list[str], seeds: list[int], shots: list[int
     sources = [material(name, overrides) for name in data]
     wanted = [(one, count, seed) for one in sources for count in (FULL, *shots) for seed in seeds]
     drafts.share(wanted, lambda job, wait: make(*job, wait), "benchmark", "cell")
+    for source in sources:
+        check(source)
     found, known = {}, _known()
     for source in sources:
         name = source.settings.data.name

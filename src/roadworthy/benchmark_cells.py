@@ -11,7 +11,6 @@ import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from roadworthy import drafts, familiarity, soup
 from roadworthy.audit import split_rows
 from roadworthy.baseline import fit_all
+from roadworthy.benchmark_record import code, environment
 from roadworthy.commit import commit
 from roadworthy.config import compose, parse, root
 from roadworthy.data import id_hash, locate, sha256
@@ -39,16 +39,15 @@ from roadworthy.models.architecture import (
     save_arrays,
     softmax,
 )
-from roadworthy.models.encoder import Lookup, SentenceEncoder, device
+from roadworthy.models.encoder import Lookup, SentenceEncoder
 from roadworthy.models.network import centroids
-from roadworthy.settings import Encoder, Finetune, Settings
-from roadworthy.timings import machine
+from roadworthy.settings import Finetune, Settings
 from roadworthy.training import Trained
 
 log = logging.getLogger("roadworthy")
 SCRATCH = "scratch/benchmark"
-CODE = ("benchmark_cells", "baseline", "familiarity", "soup", "training", "recipe", "tokens")
-LIBRARIES = ("torch", "transformers", "peft", "pytorch-lightning", "scikit-learn")
+FORMAT = "2"
+"""Of what a cell holds: cells of an earlier one are not found."""
 FULL = 0
 """Shots of a cell that learns from all training rows."""
 FEW = ("probe", "tfidf")
@@ -107,7 +106,7 @@ def material(data: str, overrides: Iterable[str]) -> Material:
     what = [repr((settings.data, settings.encoder)), *hashes]
     audit = settings.audit
     rule = (audit.jaccard, audit.shingle, audit.permutations)
-    how = [repr((settings.baseline, settings.finetune, rule))]
+    how = [repr((settings.baseline, settings.finetune, rule)), FORMAT]
     vectors = _vectors(messages, settings, id_hash(what)[:8])
     embed = Lookup(messages["text"].tolist(), vectors, settings.encoder)
     folder = root() / SCRATCH / f"{data}-{id_hash(what + how)[:8]}"
@@ -205,28 +204,18 @@ def make(source: Material, shots: int, seed: int, wait: bool) -> None:
     drafts.forget(_checkpoints(source, shots, seed))
 
 
-def code() -> str:
-    """A hash of the code that cells depend on."""
-    here = Path(__file__).parent
-    files = [here / f"{name}.py" for name in CODE] + sorted((here / "models").glob("*.py"))
-    return id_hash([sha256(path) for path in files])[:10]
-
-
-def environment(encoder: Encoder) -> dict[str, Any]:
-    """Machine and libraries that a cell was made with."""
-    own = {"libraries": {name: version(name) for name in LIBRARIES}}
-    return machine(encoder.threads, device(encoder).type) | own
+def check(source: Material) -> None:
+    """Name cells that other code has made: whether a change matters is for people to say."""
+    now = code()
+    for cell in finished(source).values():
+        if json.loads((cell / "facts.json").read_text(encoding="utf-8"))["code"] != now:
+            log.warning("%s was made by other code: delete it to make it again", cell)
 
 
 def finished(source: Material) -> dict[tuple[int, int], Path]:
-    """The cells that are there, by shots and seed, whichever run made them.
-
-    One made by other code is used and named: whether a change matters is for people to say.
-    """
-    cells, now = {}, code()
+    """The cells that are there, by shots and seed, whichever run made them."""
+    cells = {}
     for facts in drafts.finished(source.folder, "facts.json"):
-        if json.loads(facts.read_text(encoding="utf-8"))["code"] != now:
-            log.warning("%s was made by other code: delete it to make it again", facts.parent)
         shots, _, seed = facts.parent.name.partition("-")
         cells[FULL if shots == "full" else int(shots), int(seed)] = facts.parent
     return cells

@@ -6,11 +6,22 @@ which says of each seed where and at which commits it was trained and judged.
 
 from __future__ import annotations
 
+import logging
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+from roadworthy.data import id_hash, sha256
+from roadworthy.finetune import SOURCES
 from roadworthy.intervals import student
+from roadworthy.models.encoder import device
+from roadworthy.settings import Encoder
+from roadworthy.timings import machine
 
+log = logging.getLogger("roadworthy")
 Tree = dict[str, Any]
+CODE = ("benchmark_cells.py", "baseline.py", "familiarity.py", *SOURCES)
+LIBRARIES = ("torch", "transformers", "peft", "pytorch-lightning", "scikit-learn")
 OWN = ("facts", "ensemble")
 """What stands beside the scores in a tree and is no mean over its seeds."""
 
@@ -26,11 +37,12 @@ def mean(values: list[float] | list[float | None]) -> Tree:
 
 
 def over_seeds(seeds: list[Tree]) -> Tree:
-    """Mean and interval of every score, at whatever depth it stands."""
+    """Mean and interval of every score, at whatever depth it stands; a seed may lack some."""
 
     def over(found: list[Any]) -> Any:  # noqa: ANN401 - a tree of scores
-        if isinstance(found[0], dict):
-            return {name: over([one[name] for one in found]) for name in found[0]}
+        trees = [one if isinstance(one, dict) else {} for one in found]
+        if names := dict.fromkeys(name for tree in trees for name in tree):
+            return {name: over([tree.get(name) for tree in trees]) for name in names}
         return None if all(one is None for one in found) else mean(found)
 
     result: Tree = over(seeds)
@@ -67,10 +79,13 @@ def _models(known: Tree, found: Tree) -> Tree:
 def merged(known: Tree | None, found: Tree) -> Tree:
     """What is on record of a data set with what a run has found.
 
-    Seeds are put together where recipe, data and test rows are the same (``key``), else ``found``
-    replaces what is on record.
+    Seeds are put together where recipe, data and what is accepted are the same (``key``), else
+    ``found`` replaces what is on record, which is said.
     """
-    if known is None or known.get("key") != found["key"]:
+    if known is None:
+        return found
+    if known.get("key") != found["key"]:
+        log.warning("%s: other settings than on record, which is replaced", found["title"])
         return found
     models = _models(known["models"], found["models"])
     few = known["few"] | found["few"]
@@ -78,3 +93,15 @@ def merged(known: Tree | None, found: Tree) -> Tree:
         few[shots] = _models(known["few"][shots], found["few"][shots])
     ordered = {shots: few[shots] for shots in sorted(few, key=int)}
     return found | {"models": models, "few": ordered, "seeds": seeds_of(models)}
+
+
+def code() -> str:
+    """A hash of the code that cells depend on."""
+    here = Path(__file__).parent
+    return id_hash([sha256(here / name) for name in CODE])[:10]
+
+
+def environment(encoder: Encoder) -> dict[str, Any]:
+    """Machine and libraries that a cell was made with."""
+    own = {"libraries": {name: version(name) for name in LIBRARIES}}
+    return machine(encoder.threads, device(encoder).type) | own

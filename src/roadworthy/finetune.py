@@ -21,6 +21,12 @@ from roadworthy.models.pooled import Pooled
 from roadworthy.settings import Encoder, Finetune
 from roadworthy.training import Trained
 
+SOURCES = (
+    "soup.py", "training.py", "checkpoints.py", "recipe.py", "tokens.py", "distributed.py",
+    "models/lora.py", "models/network.py", "models/encoder.py",
+)  # fmt: skip
+"""The code that a training depends on."""
+
 
 def key(
     train: Labelled, validation: Labelled, settings: Finetune, encoder: Encoder, seed: int
@@ -33,9 +39,7 @@ def key(
         rows = zip(part.texts, part.y.tolist(), part.weights.tolist(), strict=True)
         parts += [*map(repr, rows), "end"]
     source = Path(__file__).parent
-    names = ["soup.py", "training.py", "checkpoints.py", "recipe.py", "tokens.py", "distributed.py"]
-    names += ["models/lora.py", "models/network.py", "models/encoder.py"]
-    parts += [sha256(source / name) for name in names]
+    parts += [sha256(source / name) for name in SOURCES]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

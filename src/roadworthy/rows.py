@@ -22,6 +22,8 @@ from roadworthy.settings import Clean
 from roadworthy.views import Views, joint
 
 Vectors = NDArray[np.floating]
+ENOUGH = 30
+"""Rows of a random sample that say something of a share."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +119,12 @@ def prepare(
 class HeldNoise(Noise):
     """Noise of labels that people may have looked at: ``flagged`` are those that nobody has.
 
-    Without looks the estimate leans high, see ``Noise``. With looks it leans low: what a person has
-    decided about is settled, and of a wrong label that no model doubts it knows nothing. Whoever
-    looks only where a model objects corrects only the errors that models see, which flatters every
-    score that goes by these labels. ``sampled_wrong`` of ``sampled`` is the share of wrong labels
-    among those filed, whatever models think; less the share that was changed, it is what is left.
+    The estimate is the share that a model doubts, which leans high, see ``Noise``. Whoever looks
+    only where a model objects corrects only the errors that models see, which flatters every score
+    that goes by these labels: so what was looked at counts as settled only once ``ENOUGH`` rows of
+    the random sample have been looked at, too. ``sampled_wrong`` of ``sampled`` is the share of
+    wrong labels among those filed, whatever models think; less the share that was changed, it is
+    what is left, and the estimate is never below that.
     """
 
     looked_at: int
@@ -183,17 +186,20 @@ def _doubt(part: pd.DataFrame, p: Floats, labels: list[str], number: int) -> Hel
     drawn = [row for row in order[:number] if not doubted[row] and not looked[row]]
     waiting = pd.concat([first, found.iloc[drawn].assign(part="sample")], ignore_index=True)
     sampled = order[np.logical_and.accumulate(looked[order])]
-    wrong = int((part["filed"] != part["label"]).to_numpy()[sampled].sum())
-    seen = (int(looked.sum()), len(sampled), wrong)
-    return HeldOut(_noise(noise(y, p), int(doubted.sum()), seen), waiting)
+    changed = (part["filed"] != part["label"]).to_numpy()
+    seen = (int(looked.sum()), len(sampled), int(changed[sampled].sum()))
+    return HeldOut(_noise(noise(y, p), int(doubted.sum()), int(changed.sum()), seen), waiting)
 
 
-def _noise(found: Noise, doubted: int, seen: tuple[int, int, int]) -> HeldNoise:
+def _noise(found: Noise, doubted: int, changed: int, seen: tuple[int, int, int]) -> HeldNoise:
     """The noise ``found`` where ``doubted`` rows are left that nobody has looked at."""
-    if math.isnan(found.estimate):
-        return HeldNoise(found.rows, 0, math.nan, math.nan, math.nan, *seen)
-    low, high = wilson(doubted, found.rows, CONFIDENCE)
-    return HeldNoise(found.rows, doubted, doubted / found.rows, low, high, *seen)
+    _, sampled, wrong = seen
+    if math.isnan(found.estimate) or sampled < ENOUGH:
+        return HeldNoise(found.rows, doubted, found.estimate, found.low, found.high, *seen)
+    here = doubted / found.rows, *wilson(doubted, found.rows, CONFIDENCE)
+    left = wrong / sampled, *wilson(wrong, sampled, CONFIDENCE)
+    share, low, high = np.maximum(here, np.array(left) - changed / found.rows).tolist()
+    return HeldNoise(found.rows, doubted, share, low, high, *seen)
 
 
 def reviewed(
