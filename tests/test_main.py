@@ -199,7 +199,8 @@ def test_every_command_has_its_function():
 
     for command, (function, *names) in entry.CALLS.items():
         module = importlib.import_module(f"roadworthy.{entry.MODULES.get(command, command)}")
-        assert len(inspect.signature(getattr(module, function)).parameters) >= len(names)
+        taken = list(inspect.signature(getattr(module, function)).parameters)
+        assert taken[: len(names)] == names, command
 
 
 def test_explain_takes_one_message():

@@ -76,7 +76,12 @@ def test_the_page_has_a_line_an_engine(judged, decided):
     times = {"p50": 1.0, "p99": 2.0}
     more = {"bytes": 1e6, "latency_ms": {"network": times, "cut": times, "served": times}}
     found = {name: one | more for name, one in parity.compare(decided, judged).items()}
-    about = {"data": "d", "commit": "c0ffee", "source": "abc", "machine": {"cpu": "a processor"}}
+    about = {
+        "data": "d",
+        "commit": "c0ffee",
+        "source": {"network": "abc"},
+        "machine": {"cpu": "a processor"},
+    }
     page = parity.page(found, decided, about, 16)
     assert "| int8 | 1.0 |" in page
     assert "4 of 300" in page

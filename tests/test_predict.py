@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,14 +29,14 @@ def served(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_row_gets_a_label_a_confidence_and_a_decision(served: Path):
-    (served / "in.csv").write_text("key,said,more\nk1,2,=1+1\nk2,0.5,\nk3, ,x\n")
+    (served / "in.csv").write_text("key,said,more\nk1,2,=1+1\nk2,0.5,\n=k3, ,x\n")
     said = predict.run("in.csv", "out.csv")
     assert said == (
         "out.csv: 3 messages, 1 automated, the others to people. Readiness of this model: no-go"
     )
     found = pd.read_csv("out.csv")
     assert list(found.columns) == ["row", "key", "label", "confidence", "decision"]
-    assert found["key"].tolist() == ["k1", "k2", "k3"]
+    assert found["key"].tolist() == ["k1", "k2", "'=k3"]
     decisions = ["automated", "to a person: unsure", "to a person: empty"]
     assert found["decision"].tolist() == decisions
     assert found["confidence"].tolist()[:2] == [0.982, 0.7311]
@@ -70,7 +69,9 @@ def test_another_column_and_another_engine_may_be_named(served: Path):
 @pytest.mark.parametrize(
     ("content", "out", "match"),
     [
-        ("words\nhello\n", "out.csv", "no column 'said'"),
+        ("words\nhello\n", "out.csv", "no column 'said'; its columns are 'words'.*--text"),
+        ("said;more\n1;2\n", "out.csv", "separated by a semicolon"),
+        ("", "out.csv", "no column 'said'|empty"),
         ("key,words\n1,hello\n", "out.csv", "'key', 'words'. Name the one that.*--text"),
         ("said\n1\n", "./in.csv", "holds the messages: name another file"),
         (None, "out.csv", "in.csv is missing"),
@@ -93,4 +94,3 @@ def test_the_command_line_asks_for_both_files(capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit):
         parser().parse_args(["predict", "in.csv"])
     assert "out" in capsys.readouterr().err
-    assert json.dumps(vars(options))

@@ -92,7 +92,7 @@ def test_what_is_served_is_what_was_judged(clone: Path):
     assert found["rows"] == counts["test"] + counts["test_out_of_scope"]
     assert found["difference"] < 1e-4
     assert found["labels"] == 1
-    assert found["automated"] == judged["served"]["automated"]
+    assert found["automated"] == judged["served"]["automated"] > 0
 
 
 def test_changing_the_volume_retrains_nothing(clone: Path):

@@ -412,6 +412,9 @@ def test_verified_labels_of_the_test_rows_come_first(served: Path):
 def test_vectors_are_left_out_where_the_audit_has_none(project: Path, monkeypatch):
     (project / "artifacts" / "audit").mkdir(parents=True)
     assert watch.vectors(["x"], None) is None
+    (project / watch.embeddings.AUDIT).write_bytes(b"")
+    with pytest.raises(UserError, match="cannot be read"):  # damaged is not absent
+        watch.vectors(["x"], None)
     monkeypatch.setattr(watch.embeddings, "read", lambda: np.zeros((2, 3), dtype=np.float32))
     monkeypatch.setattr(watch, "SentenceEncoder", lambda _: lambda new: np.ones((len(new), 3)))
     assert watch.vectors(["x"], None).tolist() == [[0, 0, 0], [0, 0, 0], [1, 1, 1]]

@@ -55,7 +55,8 @@ def build(merged: Path, classifier: LoraClassifier, learnt: list[str], folder: P
     tokens = [one.ids for one in tokenizer(folder, classifier.max_length).encode_batch(some)]
     quantise(folder / PRECISIONS["fp32"], folder / PRECISIONS["int8"], tokens)
     about = {"labels": classifier.labels, "max_length": classifier.max_length}
-    seal(folder, about | {"source": sha256(merged / "model.json"), "decisions": {}})
+    source = {"network": sha256(merged / "model.json")}
+    seal(folder, about | {"source": source, "decisions": {}})
 
 
 def seal(folder: Path, about: dict[str, Any]) -> None:
@@ -135,7 +136,7 @@ def run() -> str:
             draft / service.VECTORS.format(name), known=said[name].known, strange=said[name].strange
         )
     decisions = {name: decided[name].fitted for name in PRECISIONS}
-    source = sha256(merged / "model.json")
+    source = service.sources()
     about = {"labels": classifier.labels, "max_length": classifier.max_length, "source": source}
     seal(draft, about | {"decisions": decisions})
     sizes = {TORCH: merged / "model.safetensors"}

@@ -84,8 +84,10 @@ def periods(path: Path, messages: pd.DataFrame) -> tuple[NDArray[np.int64], list
     return codes.astype(np.int64), names
 
 
-def labels(path: Path, messages: pd.DataFrame, data: Data) -> pd.Series:
+def labels(path: Path, messages: pd.DataFrame, file: Path, data: Data) -> pd.Series:
     """What people say each message is, by the message's ``row``; those without a label left out.
+
+    ``file`` is where the ``messages`` come from.
 
     Labels are matched by id; where the messages have none, by a column ``row``, as ``predict``
     writes it.
@@ -100,7 +102,7 @@ def labels(path: Path, messages: pd.DataFrame, data: Data) -> pd.Series:
     keys = messages[key].astype(str).str.strip()
     given["key"], given["label"] = given["key"].str.strip(), given["label"].str.strip()
     twice = messages.assign(key=keys)[keys.duplicated()]
-    _refuse(path, twice, "key", f"is the {key} of two messages: labels cannot tell them apart.")
+    _refuse(file, twice, "key", f"is the {key} of two messages: labels cannot tell them apart.")
     _refuse(path, given[given["key"].duplicated()], "key", f"is an {key} with two labels: keep one")
     unknown = given[~given["key"].isin(keys)]
     _refuse(path, unknown, "key", f"is the {key} of no message: are these the labels of that file?")

@@ -117,11 +117,12 @@ def page(found: dict[str, Facts], decided: dict[str, Decided], about: Facts, sho
     return f"""# The exported model: {about["data"]}
 
 Made by `python -m roadworthy export` at commit {about["commit"]} on {about["machine"]["cpu"]}, one
-thread, one engine a process, from the model whose model.json has SHA-256 `{about["source"][:12]}`.
-Accuracy and decisions are those of network and TF-IDF together, as served; each engine has
-calibration, guard and threshold of its own, from validation rows. Beside torch a class is changed,
-or a message rerouted from automation to people or back. `flips.csv` has every test message that
-int8 treats otherwise, those included that only come to people for another reason. Times are of
-messages as they come, and of the same cut to {short} tokens.
+thread, one engine a process, from the model whose model.json has SHA-256
+`{about["source"]["network"][:12]}`. Accuracy and decisions are those of network and TF-IDF
+together, as served; each engine has calibration, guard and threshold of its own, from validation
+rows. Beside torch a class is changed, or a message rerouted from automation to people or back.
+`flips.csv` has every test message that int8 treats otherwise, those included that only come to
+people for another reason. Times are of messages as they come, and of the same cut to {short}
+tokens.
 
 {table(list(frame.columns), frame.to_numpy().tolist())}"""

@@ -28,7 +28,7 @@ def _messages(path: Path, data: Data, column: str) -> pd.DataFrame:
         raise UserError(f"{path} is missing, or no file")
     text = decode(path, str(path))
     header = next(csv.reader(text.splitlines()[:1]), [])
-    if column not in header and len(header) > 1:
+    if column not in header and not any(mark in header[0] for mark in ";\t"):
         raise UserError(
             f"{path} has no column '{column}'; its columns are {', '.join(map(repr, header))}. "
             f"Name the one that holds the messages: --text COLUMN"
@@ -41,13 +41,13 @@ def _messages(path: Path, data: Data, column: str) -> pd.DataFrame:
     return frame.rename(columns={column: "text"})[["row", *ids, "text"]]
 
 
-def run(path: str, out: str, engine: str = "torch", text: str | None = None) -> str:
+def run(file: str, out: str, engine: str = "torch", text: str | None = None) -> str:
     """Write ``row``, the id if there is one, ``label, confidence, decision`` of each message.
 
-    Message text is not repeated: a spreadsheet might take it for a formula.
+    Message text is not repeated, and an id that a spreadsheet might take for a formula is defused.
 
     Args:
-        path: a CSV file.
+        file: a CSV file.
         out: the file to write, another one.
         engine: ``torch``, or a precision of the export.
         text: the column that holds the messages; None: called as in the data the model is from.
@@ -58,9 +58,9 @@ def run(path: str, out: str, engine: str = "torch", text: str | None = None) -> 
 
     """
     settings = recorded()
-    if Path(out).resolve() == Path(path).resolve():
+    if Path(out).resolve() == Path(file).resolve():
         raise UserError(f"{out} holds the messages: name another file for the decisions")
-    messages = _messages(Path(path), settings.data, text or settings.data.text)
+    messages = _messages(Path(file), settings.data, text or settings.data.text)
     served = service.load(engine)
     blank = messages["text"].str.strip() == ""
     found = served.decide(*served.judge(messages.loc[~blank, "text"].tolist()))
@@ -68,7 +68,7 @@ def run(path: str, out: str, engine: str = "torch", text: str | None = None) -> 
     decided = messages.drop(columns="text").join(found.round(4))
     decided["decision"] = decided["decision"].fillna(EMPTY)
     try:
-        drafts.write_text(Path(out), decided.to_csv(index=False))
+        drafts.write_text(Path(out), decided.map(store.defused).to_csv(index=False))
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error})") from error
     automated = int((decided["decision"] == service.AUTOMATED).sum())
@@ -76,5 +76,5 @@ def run(path: str, out: str, engine: str = "torch", text: str | None = None) -> 
     why = "" if served.fitted["threshold"] is not None else NEVER
     return (
         f"{out}: {len(decided):,} messages, {automated:,} automated, the others to people{why}. "
-        f"Readiness of this model: {verdict}"
+        f"Readiness of this model{'' if engine == 'torch' else ' before its export'}: {verdict}"
     )

@@ -28,6 +28,7 @@ from roadworthy.models.architecture import load_arrays, softmax
 from roadworthy.models.onnx import PRECISIONS, REDO, OnnxClassifier
 
 AUTOMATED, UNSURE, UNLIKE = "automated", "to a person: unsure", "to a person: like no known intent"
+CALIBRATION = "artifacts/evaluate/calibration.json"
 EXPORT = "artifacts/export/model"
 VECTORS = "vectors.{}.safetensors"
 """Of the training rows by an exported engine, ``known`` and ``strange``: what the guard needs."""
@@ -89,14 +90,13 @@ def fitted() -> dict[str, Any]:
         UserError: they were fitted on what another model had said.
 
     """
-    path = "artifacts/evaluate/calibration.json"
-    written = manifest.read(store.existing(path, "evaluate"), manifest.anew("evaluate"))
+    written = manifest.read(store.existing(CALIBRATION, "evaluate"), manifest.anew("evaluate"))
     found: dict[str, Any] = written["lora"]
     if "guard" not in found or found.get("predictions_sha256") != store.frame_sha256(
         "finetune", "predictions/lora"
     ):
         raise UserError(
-            f"{path} was fitted on another model than the one in artifacts/finetune: "
+            f"{CALIBRATION} was fitted on another model than the one in artifacts/finetune: "
             f"run `dvc repro`, then start again"
         )
     return found
@@ -112,8 +112,8 @@ def load(engine: str = "torch") -> Service:
     merged = store.folder("finetune", "merged")
     if engine != "torch":
         found = exported(root() / EXPORT, engine)
-        if found.network.about.source != sha256(merged / "model.json"):
-            raise UserError(f"{EXPORT} is another model than artifacts/finetune: `make export`")
+        if found.network.about.source != sources():
+            raise UserError(f"{EXPORT} is not of the model and calibration of now: `make export`")
         return found
     from roadworthy import embeddings
     from roadworthy.models.lora import LoraClassifier
@@ -125,6 +125,16 @@ def load(engine: str = "torch") -> Service:
     _, known = embeddings.read_tuned()
     strange = network.vectors(beyond.tolist())
     return Service(model, network, chosen, guard.unlike(chosen, network, known, strange))
+
+
+def sources() -> dict[str, str]:
+    """What an export depends on: hashes of the files that answer for network, TF-IDF, decisions."""
+    files = {
+        "network": store.folder("finetune", "merged") / "model.json",
+        "tfidf": store.folder("finetune", "tfidf") / pooled.ABOUT,
+        "calibration": store.existing(CALIBRATION, "evaluate"),
+    }
+    return {name: sha256(path) for name, path in files.items()}
 
 
 def exported(folder: Path, engine: str = "int8") -> Service:

@@ -44,12 +44,13 @@ def judged(served: Service, rows: pd.DataFrame) -> pd.DataFrame:
 def known_rows() -> tuple[pd.DataFrame, bool]:
     """Training and test rows, ``text, label, truth, group``, and whether the truth is verified.
 
-    Verified labels where the data has any: what people say of new messages is that careful, too.
+    Verified labels where test rows have any: what people say of new messages is that careful, too.
     """
     messages = store.read_messages()
     gold = store.read_frame("audit", "gold").set_index("id")["gold"]
-    verified = bool(gold.notna().any())
-    truth = messages["id"].map(gold) if verified else messages["label"]
+    golden = messages["id"].map(gold)
+    verified = bool(golden[messages["split"] == "test"].notna().any())
+    truth = golden if verified else messages["label"]
     names = {"train": alarms.TRAIN, "test": alarms.TEST}
     kept = messages.assign(truth=truth, group=messages["split"].map(names))
     return kept[["text", "label", "truth", "group"]], verified
@@ -60,10 +61,9 @@ def vectors(new: Sequence[str], encoder: Encoder) -> Vectors | None:
 
     None where the audit went without.
     """
-    try:
-        old = embeddings.read()
-    except UserError:
+    if not (root() / embeddings.AUDIT).exists():
         return None
+    old = embeddings.read()
     return np.vstack([old, SentenceEncoder(encoder)(new)])
 
 
@@ -73,7 +73,7 @@ def arrived(file: Path, labels: Path | None, settings: Settings) -> tuple[pd.Dat
     columns = {"text": data.text, "id": data.id, "created_at": data.created_at}
     messages = incoming.read(file, columns)
     codes, names = incoming.periods(file, messages)
-    said = incoming.labels(labels, messages, data) if labels else pd.Series(dtype=object)
+    said = incoming.labels(labels, messages, file, data) if labels else pd.Series(dtype=object)
     rows = messages[["row", "text"]].assign(
         truth=messages["row"].map(said).astype(object),
         group=np.array(names, dtype=object)[codes],

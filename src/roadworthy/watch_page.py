@@ -7,6 +7,7 @@ from typing import Any
 
 from roadworthy.alarms import ACCEPTED, RULES, TEST, TRAIN
 from roadworthy.markdown import interval, page, rows, text
+from roadworthy.selective import SURE
 
 Tree = dict[str, Any]
 NONE = "–"
@@ -26,6 +27,8 @@ def percent(score: Tree | None, count: bool = False) -> str:
         return NONE
     value, low, high = (100 * score[key] for key in ("value", "low", "high"))
     tail = f", n = {score['n']:,}" if count else ""
+    if low != low:  # one message
+        return f"{value:.1f}"
     return f"{value:.1f} ({low:.1f} to {high:.1f}{tail})"
 
 
@@ -144,7 +147,8 @@ def _reading(record: Tree) -> str:
         f"Each period is held against the {TEST} (by {by} labels), the training rows (texts) and "
         f"the periods before it, in {len(record['tests']):,} tests. An alarm is a test with q < "
         f"{record['level']:g} (Benjamini and Hochberg): where nothing has changed, at most one "
-        f"such file in twenty has any. Intervals: {100 * record['confidence']:g} %, near-copies "
+        f"such file in twenty has any, but for errors above the accepted rate, which was promised "
+        f"at a level of {SURE:.0%}. Intervals: {100 * record['confidence']:g} %, near-copies "
         f"count once; of the mean confidence, Student's. Of drift: effect (what random divisions "
         f"stay below in 95 of 100; q). Labels of a part speak for all only if the part was drawn "
         f"at random."

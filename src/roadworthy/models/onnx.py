@@ -40,8 +40,8 @@ class About:
 
     labels: list[str]
     max_length: int
-    source: str
-    """SHA-256 of the model.json that was exported."""
+    source: dict[str, str]
+    """SHA-256 of the files that answer for what was exported, see ``service.sources``."""
     sha256: dict[str, str]
     decisions: dict[str, dict[str, Any]]
     """By precision: ``temperature, lapse, threshold, guard``, fitted on validation rows."""
