@@ -69,6 +69,7 @@ def test_every_threshold_by_hand():
     assert curve["share"].tolist() == [0, 0.2, 0.4, 0.6, 1]
     assert curve["loss"].tolist() == [0, 0, 0.2, 0, 0]
     assert curve["accuracy"].tolist() == [0.6, 0.6, 0.4, 0.6, 0.6]
+    assert [cascade.loss_at(curve, share) for share in (0.0, 0.3, 0.4, 0.9)] == [0, 0.2, 0.2, 0]
 
 
 def test_the_largest_share_within_the_accepted_loss_is_chosen_on_validation_rows():

@@ -31,6 +31,8 @@ FOLDER = "reports/benchmarks"
 TWIN = 0.9
 """Cosine of character 3-5-gram TF-IDF from which a test row has a near-twin in training: the rule
 of published deduplicated scores (rkemery/banking77-lora-vs-frontier), used for that column only."""
+MOST = 0.85
+"""Of the test rows a cheap model answers so many at one point of its trade-off, which is shown."""
 AGAINST = "probe"
 """The frozen encoder, which fine-tuning has to beat."""
 
@@ -101,7 +103,12 @@ def _confidence(source: Material, cell: Path) -> dict[str, Any]:
         "risk": served.risk,
         "scope": None if found is None else found.to_dict("index"),
         "cascade": {
-            name: {"share": one.share, "loss": one.loss.value, "promised": one.validation_loss}
+            name: {
+                "share": one.share,
+                "loss": one.loss.value,
+                "promised": one.validation_loss,
+                "loss_at_most": cascade.loss_at(one.curve, MOST),
+            }
             for name, one in first.items()
         },
     }

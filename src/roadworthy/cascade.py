@@ -67,6 +67,14 @@ def trade_off(confidence: Floats, cheap: Flags, tuned: Flags) -> pd.DataFrame:
     return pd.DataFrame(columns).reset_index()
 
 
+def loss_at(curve: pd.DataFrame, share: float) -> float:
+    """What is lost at the first threshold of a ``trade_off`` at which that ``share`` is answered.
+
+    The last line answers every row, so there is one.
+    """
+    return float(curve.loc[curve["share"] >= share, "loss"].iloc[0])
+
+
 def judge(
     judged: Judged, tuned: str, scales: dict[str, calibration.Scale], settings: Evaluate, seed: int
 ) -> dict[str, Cascade]:
