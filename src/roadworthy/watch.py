@@ -18,6 +18,7 @@ import pandas as pd
 
 from roadworthy import alarms, drafts, duplicates, embeddings, incoming, rates, service, store
 from roadworthy import watch_page as words
+from roadworthy.commit import commit
 from roadworthy.config import recorded, root
 from roadworthy.data import sha256
 from roadworthy.embeddings import Vectors
@@ -158,6 +159,7 @@ def run(file: str, labels: str | None = None) -> tuple[str, int]:
     record = {
         "name": re.sub(r"[^\w-]+", "_", path.stem),
         "data": settings.data.name,
+        "commit": commit(),
         "file": re.sub(r"[^\w.-]+", "_", path.name),
         "file_sha256": sha256(path),
         "labels_sha256": sha256(Path(labels)) if labels else None,

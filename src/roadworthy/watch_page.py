@@ -138,7 +138,7 @@ def _about(record: Tree) -> str:
             f"Accepted error rate among the automated: {record['target_risk']:g}; automated from "
             f"a confidence of {record['threshold']:.4g} on."
         )
-    return "".join(parts)
+    return "".join(parts) + f" Made by `python -m roadworthy watch` at commit {record['commit']}."
 
 
 def _reading(record: Tree) -> str:
