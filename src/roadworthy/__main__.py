@@ -28,7 +28,7 @@ CALLS = {
     "readme": ("refresh", "check"),
     "report": ("write",),
     "timings": ("measure",),
-    "watch": ("run", "file", "labels"),
+    "watch": ("run", "file", "labels", "text"),
 }
 """The function behind a command, and the options that it is given."""
 
@@ -95,6 +95,7 @@ def parser() -> argparse.ArgumentParser:
     watch = commands.add_parser("watch", help="later messages beside the test rows; code 1: alarm")
     watch.add_argument("file", help="CSV with messages, and dates where there are any")
     watch.add_argument("--labels", help="CSV with the labels of some of them, by id or by row")
+    watch.add_argument("--text", help="the column of the messages, if called otherwise")
     commands.add_parser("croissant", help="describe the data set for catalogues, from its contract")
     commands.add_parser("report", help="HTML of the executed notebooks, in reports/html/")
     readme = commands.add_parser("readme", help="regenerate the README's results table")

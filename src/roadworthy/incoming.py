@@ -1,4 +1,4 @@
-"""Messages from a CSV file that came in after training: when they came, what people say of them."""
+"""Messages from a CSV file that the model has not learnt from: their texts, dates and labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read(
     """The rows of a CSV file, all text: ``row`` (a number, from 1) and the ``columns``.
 
     These map a name to the file's own; a column that is not ``needed`` is left out where the file
-    has none of that name.
+    has none of that name. In a file with one column an empty line is an empty message.
 
     Raises:
         UserError: no such file, no CSV in UTF-8, no needed column, no row.
@@ -38,8 +38,17 @@ def read(
     wanted = {
         name: str(column) for name, column in columns.items() if name in needed or column in header
     }
+    if "text" in needed and wanted["text"] not in header and not set(";\t") & set("".join(header)):
+        raise UserError(
+            f"{path} has no column '{wanted['text']}'; its columns are "
+            f"{', '.join(map(repr, header))}. Name the one that holds the messages: --text COLUMN"
+        )
     frame = read_csv(text, File(path=str(path)), list(dict.fromkeys(wanted.values())))
-    return pd.DataFrame({"row": frame[ROW]} | {name: frame[own] for name, own in wanted.items()})
+    frame = frame.set_index(ROW)
+    if len(header) == 1:  # the reader skips empty lines
+        frame = frame.reindex(range(1, int(frame.index.max()) + 1), fill_value="")
+    found = {name: frame[own].to_numpy() for name, own in wanted.items()}
+    return pd.DataFrame({"row": frame.index.to_numpy()} | found)
 
 
 def _refuse(path: Path, rows: pd.DataFrame, column: str, message: str) -> None:

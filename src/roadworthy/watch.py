@@ -68,10 +68,12 @@ def vectors(new: Sequence[str], encoder: Encoder) -> Vectors | None:
     return np.vstack([old, SentenceEncoder(encoder)(new)])
 
 
-def arrived(file: Path, labels: Path | None, settings: Settings) -> tuple[pd.DataFrame, list[str]]:
+def arrived(
+    file: Path, labels: Path | None, text: str | None, settings: Settings
+) -> tuple[pd.DataFrame, list[str]]:
     """The file's messages, ``row, text, truth, group``, and the names of the periods, in order."""
     data = settings.data
-    columns = {"text": data.text, "id": data.id, "created_at": data.created_at}
+    columns = {"text": text or data.text, "id": data.id, "created_at": data.created_at}
     messages = incoming.read(file, columns)
     codes, names = incoming.periods(file, messages)
     said = incoming.labels(labels, messages, file, data) if labels else pd.Series(dtype=object)
@@ -80,7 +82,7 @@ def arrived(file: Path, labels: Path | None, settings: Settings) -> tuple[pd.Dat
         group=np.array(names, dtype=object)[codes],
     )
     if not rows["text"].str.strip().any():
-        raise UserError(f"{file} has no message with text in its column '{data.text}'")
+        raise UserError(f"{file} has no message with text in its column '{columns['text']}'")
     return rows, names
 
 
@@ -145,15 +147,17 @@ def write(record: dict[str, Any]) -> str:
     return f"{FOLDER}/{name}.md"
 
 
-def run(file: str, labels: str | None = None) -> tuple[str, int]:
+def run(file: str, labels: str | None = None, text: str | None = None) -> tuple[str, int]:
     """Judge the file, write the report; what to say, and 1 if an alarm rings.
+
+    ``text`` is the column that holds the messages; None: called as in the data the model is from.
 
     Raises:
         UserError: what ``incoming`` raises, no trained model, the report cannot be written.
 
     """
     settings, path = recorded(), Path(file)
-    rows, names = arrived(path, Path(labels) if labels else None, settings)
+    rows, names = arrived(path, Path(labels) if labels else None, text, settings)
     served = service.load()
     filled = rows[rows["text"].str.strip() != ""]
     record = {
