@@ -95,9 +95,8 @@ def test_where_nothing_changes_an_alarm_is_rare():
         mixed = every.iloc[rng.permutation(len(every))]
         weeks = {name: mixed[800 + 100 * n :][:100] for n, name in enumerate(names)}
         runs += bool(rung(weeks, mixed[:800], accepted))
-    assert (
-        runs <= 13
-    )  # of 150; one in twenty is 7.5, more than 13 have a chance of two in a hundred
+    # Of 150 one in twenty is 7.5; more than 13 have a chance of two in a hundred.
+    assert runs <= 13
 
 
 def test_drift_p_values_are_even_where_nothing_changes_and_small_where_words_do(monkeypatch):
