@@ -144,8 +144,7 @@ def test_one_folder_is_served_without_torch_and_without_the_project(
     save_arrays(folder / service.VECTORS.format(engine), known=vectors, strange=vectors[:0])
     guard = {"score": "nearness", "threshold": -1.0, "spread": {}}
     fitted = {"temperature": 1.5, "lapse": 0.1, "threshold": 0.0, "guard": guard}
-    about = {"labels": classifier.labels, "max_length": 64, "source": {}, "decisions": {}}
-    export.seal(folder, about | {"decisions": {engine: fitted}})
+    export.seal(folder, classifier, {}, {engine: fitted})
     here = pool.predict_proba(["my parcel is late", "qqq"])
     expected = calibration.calibrated(here, calibration.Scale(1.5, 0.1)).max(axis=1)
     elsewhere = tmp_path / "elsewhere"

@@ -200,9 +200,7 @@ def _written(results: dict[str, Any], curves: dict[str, dict[str, pd.DataFrame]]
     figures = {"few_labels": plots.few_labels(results["data"])}
     figures |= {f"trade_off_{name}": plots.trade_off(one) for name, one in curves.items()}
     for name, figure in figures.items():
-        draft = folder / f"{name}.draft"
-        figure.savefig(draft, format="png", dpi=110, metadata={"Software": None})
-        draft.replace(folder / f"{name}.png")
+        drafts.write_figure(folder / f"{name}.png", figure)
     text = json.dumps(store.plain(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     for name, content in {"results.json": text, "table.md": page(json.loads(text))}.items():
         drafts.write_text(folder / name, content)

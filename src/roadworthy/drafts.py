@@ -8,11 +8,14 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tqdm import tqdm
 
 from roadworthy.config import root
+
+if TYPE_CHECKING:  # most commands draw nothing
+    from matplotlib.figure import Figure
 
 DRAFT = "ROADWORTHY_DRAFT"
 Job = TypeVar("Job")
@@ -44,6 +47,13 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file by renaming: whoever reads it finds the old one or the new one, whole."""
     draft = path.with_name(path.name + ".draft")
     draft.write_text(text, encoding="utf-8", newline="\n")
+    draft.replace(path)
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    """Write a figure as PNG by renaming, byte-stable on one machine."""
+    draft = path.with_name(path.name + ".draft")
+    figure.savefig(draft, format="png", dpi=110, metadata={"Software": None})
     draft.replace(path)
 
 

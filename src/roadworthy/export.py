@@ -54,15 +54,21 @@ def build(merged: Path, classifier: LoraClassifier, learnt: list[str], folder: P
     some = learnt[:: max(1, len(learnt) // CALIBRATING)]
     tokens = [one.ids for one in tokenizer(folder, classifier.max_length).encode_batch(some)]
     quantise(folder / PRECISIONS["fp32"], folder / PRECISIONS["int8"], tokens)
-    about = {"labels": classifier.labels, "max_length": classifier.max_length}
-    source = {"network": sha256(merged / "model.json")}
-    seal(folder, about | {"source": source, "decisions": {}})
+    seal(folder, classifier, {"network": sha256(merged / "model.json")}, {})
 
 
-def seal(folder: Path, about: dict[str, Any]) -> None:
-    """Write export.json: ``about``, and the hash of every file of the folder."""
+def seal(
+    folder: Path, classifier: LoraClassifier, source: dict[str, str], decisions: dict[str, Any]
+) -> None:
+    """Write export.json, see ``onnx.About``, with the hash of every file of the folder."""
+    content = {
+        "labels": classifier.labels,
+        "max_length": classifier.max_length,
+        "source": source,
+        "decisions": decisions,
+    }
     names = [path.name for path in folder.iterdir() if path.name != ABOUT]
-    manifest.write(folder / ABOUT, about, names)
+    manifest.write(folder / ABOUT, content, names)
 
 
 def latency(engine: str) -> dict[str, dict[str, float]]:
@@ -135,10 +141,8 @@ def run() -> str:
         save_arrays(
             draft / service.VECTORS.format(name), known=said[name].known, strange=said[name].strange
         )
-    decisions = {name: decided[name].fitted for name in PRECISIONS}
     source = service.sources()
-    about = {"labels": classifier.labels, "max_length": classifier.max_length, "source": source}
-    seal(draft, about | {"decisions": decisions})
+    seal(draft, classifier, source, {name: decided[name].fitted for name in PRECISIONS})
     sizes = {TORCH: merged / "model.safetensors"}
     sizes |= {name: draft / file for name, file in PRECISIONS.items()}
     for name, path in sizes.items():

@@ -39,9 +39,7 @@ def decide(
     guard = scope.guard(judged, engine, scores)
     served = scope.served(judged, engine, scores, guard, settings.target_risk)
     test = (judged.rows["split"] == "test").to_numpy()
-    strange = np.zeros(len(test), dtype=bool)
-    if guard is not None:
-        strange = scores[guard["score"]].to_numpy() < guard["threshold"]
+    strange = scope.stopped(scores, guard)
     said = service.decision(scores["confidence"].to_numpy(), strange, served.threshold)
     frame = judged.models[engine]
     facts = {

@@ -159,5 +159,5 @@ def run(sizes: list[int]) -> str:
     text = json.dumps(record | {"results": results}, indent=1) + "\n"
     drafts.write_text(folder / "audit_scaling.json", text)
     figure = plots.curve(pd.DataFrame(results))
-    figure.savefig(folder / "audit_scaling.png", dpi=110, metadata={"Software": None})
+    drafts.write_figure(folder / "audit_scaling.png", figure)
     return "reports/timings/audit_scaling.json, audit_scaling.png"

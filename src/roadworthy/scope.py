@@ -150,10 +150,7 @@ def served(
         target_risk: accepted error rate among the automated messages.
 
     """
-    sure = familiar["confidence"].to_numpy()
-    if held_back is not None:
-        known = familiar[held_back["score"]].to_numpy() >= held_back["threshold"]
-        sure = np.where(known, sure, -1.0)
+    sure = np.where(stopped(familiar, held_back), -1.0, familiar["confidence"].to_numpy())
     confidence, right, clusters = _both(judged, name, sure, "validation")
     passed = confidence >= 0
     threshold = selective.threshold_for(
@@ -161,6 +158,13 @@ def served(
     )
     confidence, right, clusters = _both(judged, name, sure, "test")
     return selective.selective(threshold, confidence, right, target_risk, clusters)
+
+
+def stopped(familiar: pd.DataFrame, held_back: dict[str, Any] | None) -> calibration.Flags:
+    """Which rows the guard holds back, as ``guard`` gives it; none without one."""
+    if held_back is None:
+        return np.zeros(len(familiar), dtype=bool)
+    return np.asarray(familiar[held_back["score"]] < held_back["threshold"], dtype=bool)
 
 
 def _both(

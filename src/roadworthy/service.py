@@ -109,7 +109,6 @@ def load(engine: str = "torch") -> Service:
         UserError: a stage has not run yet, or since another one has; names the command.
 
     """
-    merged = store.folder("finetune", "merged")
     if engine != "torch":
         found = exported(root() / EXPORT, engine)
         if found.network.about.source != sources():
@@ -119,7 +118,7 @@ def load(engine: str = "torch") -> Service:
     from roadworthy.models.lora import LoraClassifier
 
     chosen, messages = fitted(), store.read_messages()
-    network = LoraClassifier(merged, recorded().encoder)
+    network = LoraClassifier(store.folder("finetune", "merged"), recorded().encoder)
     model = pooled.load(network, store.folder("finetune", "tfidf"))
     beyond = messages.loc[(messages["split"] == "train") & ~messages["in_scope"], "text"]
     _, known = embeddings.read_tuned()

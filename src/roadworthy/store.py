@@ -217,7 +217,7 @@ def defused(cell: Any) -> Any:  # noqa: ANN401
 def write_figure(stage: str, name: str, figure: Figure) -> Path:
     """reports/figures/<stage>/<name>.png, byte-stable on one machine."""
     target = new(f"reports/figures/{stage}/{name}.png")
-    figure.savefig(target, dpi=110, metadata={"Software": None})
+    drafts.write_figure(target, figure)
     return target
 
 

@@ -137,9 +137,7 @@ def write(record: dict[str, Any]) -> str:
     page, figure = words.markdown(record, f"{name}.png"), plots.periods(record)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f"{name}.png.draft"
-        figure.savefig(draft, format="png", dpi=110, metadata={"Software": None})
-        draft.replace(folder / f"{name}.png")
+        drafts.write_figure(folder / f"{name}.png", figure)
         drafts.write_text(folder / f"{name}.json", text + "\n")
         drafts.write_text(folder / f"{name}.md", page)
     except OSError as error:
